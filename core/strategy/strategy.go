@@ -53,8 +53,8 @@ type Document struct {
 }
 
 // Plan is the answer of a Planner for one document: the groups of open positions in
-// the order in which they are to be filled. Each open position occurs exactly once.
-// Positions of one group are predicted together.
+// the order in which they are to be filled. Each open position occurs exactly once,
+// no group is empty. Positions of one group are predicted together.
 type Plan [][]int32
 
 // Observation is what the engine saw in one step, for all documents of the batch.
@@ -82,11 +82,12 @@ func (o *Observation) Rows(d int) (start, end int) { return int(o.Offset[d]), in
 // At least one position must be committed for every document.
 type Decision struct {
 	CommitOffset []int32 // [D+1] bounds into Commit
-	Commit       []int32 // proposed positions to commit
+	Commit       []int32 // proposed positions to commit, each once, in any order
 	Token        []int32 // token for each committed position, KeepToken = the engine's; nil = all the engine's
 
-	// Positions to propose next. ProposeOffset nil, or an empty range, means the
-	// default: the first Window open positions.
+	// Positions to propose next: open, not committed now, each once, in any order.
+	// ProposeOffset nil, or an empty range, means the default: the first Window open
+	// positions.
 	ProposeOffset []int32 // [D+1] bounds into Propose
 	Propose       []int32
 }
@@ -99,7 +100,16 @@ const KeepToken int32 = -1
 // Rules for implementers: Spec is called first and returns the same value always.
 // Begin introduces documents before their first Next; End releases them, finished
 // or not. Next is called for a batch of begun documents, at any interleaving, never
-// concurrently. All methods return promptly when ctx ends.
+// concurrently. After a restart of the strategy the documents in flight are begun
+// again, as they were introduced first, and go on with the observation that was not
+// answered: so a decision may depend on the introduction, the observation and the
+// parameters, and on nothing remembered. All methods return promptly when ctx ends.
+//
+// Arguments belong to the caller: they are not modified, and not kept after the
+// method returns. Results belong to the strategy until its next call.
+//
+// Errors: a *BatchError says that some documents failed; the result beside it is
+// valid for the others. Any other error fails the whole call.
 type Strategy interface {
 	Spec() Spec
 	Begin(ctx context.Context, docs []Document) error
@@ -108,7 +118,8 @@ type Strategy interface {
 }
 
 // Planner is a Strategy that needs no observation: it orders all open positions
-// up front and is never called again for the document.
+// up front and is never called again for the document. The rules on arguments and
+// errors are those of Strategy; the plan of a failed document is nil.
 type Planner interface {
 	Spec() Spec
 	Plan(ctx context.Context, docs []Document) ([]Plan, error)
