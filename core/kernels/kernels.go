@@ -1,0 +1,104 @@
+// Package kernels holds the arithmetic of the engine: matrix products, attention
+// over key prefixes, norms, softmax and the optimizer step. It is the only home of
+// SIMD, assembly and unsafe.
+//
+// Every kernel exists for each Level. A Kernels value is opened for one level and
+// handed to whoever computes; there is no global state, so that levels can be tested
+// side by side. KERNELS.md beside this file says how the files are laid out and how
+// a kernel is added.
+//
+// # What all levels promise
+//
+// The value of an output element depends on the inner dimension and on the level
+// alone: one accumulator an element, filled in ascending order of the inner index.
+// It does not depend on how many rows are computed together, on where a row stands
+// among them, or on threads. The engine's guarantee of equal bytes rests on this.
+//
+// Matrices are row-major float32. Outputs must not alias inputs unless a kernel says
+// that it works in place. Wrong shapes are mistakes of the program: they panic with
+// the operation and the shapes.
+package kernels
+
+//go:generate go run ./asmgen -out gemm_amd64.s
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+)
+
+// Level names a set of CPU features that the kernels are written for. It is part of
+// the identity of a run: equal bytes are promised on one level.
+type Level string
+
+// The levels, best first.
+const (
+	AVX512   Level = "avx512"   // AVX-512F assembly
+	Portable Level = "portable" // Go, with Gonum's blas32 for products
+)
+
+// Kernels computes on one level. It may be shared between goroutines.
+type Kernels struct {
+	level  Level
+	asm    bool      // the level's assembly is used, else the portable twins
+	blocks sync.Pool // of *[]float32: one packed block of a panel, for mulStrided
+}
+
+// Levels returns the levels that this machine offers, best first.
+func Levels() []Level {
+	if hasAVX512() {
+		return []Level{AVX512, Portable}
+	}
+	return []Level{Portable}
+}
+
+// Open returns the kernels of a level; the empty level means the machine's best.
+func Open(level Level) (*Kernels, error) {
+	offered := Levels()
+	if level == "" {
+		level = offered[0]
+	}
+	for _, l := range offered {
+		if l == level {
+			k := &Kernels{level: l, asm: l == AVX512}
+			k.blocks.New = func() any { b := Aligned(blockK * panelWidth); return &b }
+			return k, nil
+		}
+	}
+	names := make([]string, len(offered))
+	for i, l := range offered {
+		names[i] = string(l)
+	}
+	return nil, fmt.Errorf("CPU level %q is not offered by this machine; it has %s", level, strings.Join(names, ", "))
+}
+
+// Best returns the kernels of the machine's best level.
+func Best() *Kernels {
+	k, err := Open("")
+	if err != nil {
+		panic("kernels: " + err.Error()) // Levels never returns an empty list
+	}
+	return k
+}
+
+// Level returns the level the kernels were opened for.
+func (k *Kernels) Level() Level { return k.level }
+
+// ShapeError is the panic value of a kernel called with sizes that do not fit.
+type ShapeError struct {
+	Op   string
+	Want string
+	Got  string
+}
+
+func (e ShapeError) Error() string {
+	return fmt.Sprintf("kernels: %s: want %s, got %s", e.Op, e.Want, e.Got)
+}
+
+func checkLen(op string, n int, lens ...int) {
+	for i, l := range lens {
+		if l != n {
+			panic(ShapeError{op, fmt.Sprintf("%d elements", n), fmt.Sprintf("%d in argument %d", l, i+1)})
+		}
+	}
+}

@@ -1,0 +1,66 @@
+//go:build !noasm
+
+package kernels
+
+import "unsafe"
+
+// tileH computes, for i < H and j < 32 with bit j of mask set,
+//
+//	c[i,j] = (acc ? c[i,j] : 0) + a[i,0]*b[0,j] + ... + a[i,k-1]*b[k-1,j]
+//
+// by fused multiply-adds in this order, one accumulator an element. Element (i,l) of
+// a is ars*i + acs*l bytes after a; rows of b and c are brs and crs bytes apart. All
+// 32 columns of b are read.
+//
+//go:noescape
+func tile12(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+
+//go:noescape
+func tile8(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+
+//go:noescape
+func tile4(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+
+//go:noescape
+func tile2(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+
+//go:noescape
+func tile1(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+
+// The vector kernels take any length; each is the loop of its twin in generic.go.
+
+//go:noescape
+func maxAVX512(x *float32, n int) float32
+
+//go:noescape
+func expSumAVX512(dst, x *float32, n int, shift float32) float32
+
+//go:noescape
+func dotAVX512(x, y *float32, n int) float32
+
+//go:noescape
+func axpyAVX512(dst, x *float32, n int, alpha float32)
+
+//go:noescape
+func scaleMulAVX512(dst, x, w *float32, n int, s float32)
+
+//go:noescape
+func mulAddAVX512(dst, x, y *float32, n int, s float32)
+
+//go:noescape
+func scaleAVX512(x *float32, n int, s float32)
+
+//go:noescape
+func siluMulAVX512(dst, gate, up *float32, n int)
+
+//go:noescape
+func siluMulGradAVX512(dgate, dup, gate, up, dout *float32, n int)
+
+//go:noescape
+func softmaxGradAVX512(ds, p, dp *float32, n int, delta float32)
+
+//go:noescape
+func rotateAVX512(a, b, cos, sin *float32, n int, sign float32)
+
+//go:noescape
+func adamwAVX512(w, m, v, grad *float32, n int, c *adamCoeffs)
