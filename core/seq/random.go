@@ -1,6 +1,9 @@
 package seq
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // Purpose separates the streams of random numbers that share all other keys.
 type Purpose uint64
@@ -83,4 +86,11 @@ func HashBytes(b []byte) uint64 {
 		tail |= uint64(c) << (8 * i)
 	}
 	return uint64(k.With(tail))
+}
+
+// Normal returns the i-th number of the stream as a standard normal variate, by Box
+// and Muller's transform.
+func (k Key) Normal(i uint64) float64 {
+	u := 1 - k.Uniform(2*i) // (0, 1]
+	return math.Sqrt(-2*math.Log(u)) * math.Cos(2*math.Pi*k.Uniform(2*i+1))
 }

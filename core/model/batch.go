@@ -1,0 +1,136 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/any-order/a3/core/kernels"
+	"github.com/any-order/a3/core/seq"
+)
+
+// Batch lists the rows of one forward pass: content rows, then query rows. Only rows
+// that somebody reads are listed: in training and decoding a few, in the tests against
+// the published code all of them, through the same path.
+//
+// Every row belongs to a segment (a document) and sees the first keys of that segment
+// up to its end: the order trick (see seq.Order).
+type Batch struct {
+	Segments []Segment
+
+	// Content rows [C], by segment, within it in generation order.
+	Token      []int32 // token id
+	ContentPos []int32 // position
+	ContentEnd []int32 // keys of the segment that the row sees, cached ones included
+
+	// Query rows [Q], by segment.
+	QueryPos []int32
+	QueryEnd []int32
+	Target   []int32   // token to score; nil if nothing is scored
+	Weight   []float32 // its weight in the loss; nil if nothing is scored
+
+	// WantContent asks for the content rows' output of the last layer, which nothing
+	// else needs.
+	WantContent bool
+}
+
+// Segment is the part of a batch that belongs to one document.
+type Segment struct {
+	Content int // number of content rows
+	Keys    int // how many of them, from the first, others may see (all but padding)
+	Query   int // number of query rows
+	Cache   *Cache
+}
+
+// Cache holds the keys and values of a document's committed tokens, in commit order, a
+// KV for each layer. A forward pass appends the content rows it is given.
+type Cache struct{ layers []*kernels.KV }
+
+// NewCache allocates room for n tokens.
+func (m *Model) NewCache(n int) *Cache {
+	c := &Cache{}
+	for range m.Config.Layers {
+		c.layers = append(c.layers, kernels.NewKV(m.Config.KVHeads, m.Config.HeadDim, n))
+	}
+	return c
+}
+
+// Len returns the number of tokens encoded so far.
+func (c *Cache) Len() int { return c.layers[0].Len }
+
+// Truncate forgets all but the first n tokens.
+func (c *Cache) Truncate(n int) {
+	for _, kv := range c.layers {
+		kv.Truncate(n)
+	}
+}
+
+// Bytes returns the memory held.
+func (c *Cache) Bytes() int { return len(c.layers) * c.layers[0].Bytes() }
+
+// Reset empties the batch and keeps its memory.
+func (b *Batch) Reset() {
+	*b = Batch{
+		Segments: b.Segments[:0],
+		Token:    b.Token[:0], ContentPos: b.ContentPos[:0], ContentEnd: b.ContentEnd[:0],
+		QueryPos: b.QueryPos[:0], QueryEnd: b.QueryEnd[:0],
+		Target: b.Target[:0], Weight: b.Weight[:0],
+	}
+}
+
+// AddSegment appends the rows that scoring or training on s needs: a query row for
+// every position with a weight, and a content row for every position that one of them
+// sees.
+func (b *Batch) AddSegment(s seq.Segment) {
+	o := seq.NewOrder(s.Group)
+	var keys int32
+	queries := 0
+	for r, p := range o.Position {
+		if s.Weight[p] == 0 {
+			continue
+		}
+		queries++
+		keys = max(keys, o.QueryEnd[r])
+		b.QueryPos = append(b.QueryPos, p)
+		b.QueryEnd = append(b.QueryEnd, o.QueryEnd[r])
+		b.Target = append(b.Target, s.Tokens[p])
+		b.Weight = append(b.Weight, s.Weight[p])
+	}
+	for r, p := range o.Position[:keys] {
+		b.Token = append(b.Token, s.Tokens[p])
+		b.ContentPos = append(b.ContentPos, p)
+		b.ContentEnd = append(b.ContentEnd, o.ContentEnd[r])
+	}
+	b.Segments = append(b.Segments, Segment{Content: int(keys), Keys: int(keys), Query: queries})
+}
+
+// Rows returns the number of content and query rows.
+func (b *Batch) Rows() (content, query int) { return len(b.Token), len(b.QueryPos) }
+
+// check panics if the batch contradicts itself, and returns the positions it needs.
+func (b *Batch) check(c *Config) (positions int) {
+	var content, query int
+	for i, s := range b.Segments {
+		if s.Content < 0 || s.Keys < 0 || s.Keys > s.Content || s.Query < 0 {
+			panic(fmt.Sprintf("model: segment %d has %d content rows, %d keys, %d query rows", i, s.Content, s.Keys, s.Query))
+		}
+		content += s.Content
+		query += s.Query
+	}
+	if content != len(b.Token) || content != len(b.ContentPos) || content != len(b.ContentEnd) ||
+		query != len(b.QueryPos) || query != len(b.QueryEnd) {
+		panic(fmt.Sprintf("model: segments count %d content and %d query rows, columns hold %d and %d", content, query, len(b.Token), len(b.QueryPos)))
+	}
+	for _, list := range [][]int32{b.ContentPos, b.QueryPos} {
+		for _, p := range list {
+			if p < 0 {
+				panic(fmt.Sprintf("model: negative position %d", p))
+			}
+			positions = max(positions, int(p)+1)
+		}
+	}
+	for _, t := range b.Token {
+		if t < 0 || int(t) >= c.Vocab {
+			panic(fmt.Sprintf("model: token %d outside the vocabulary of %d", t, c.Vocab))
+		}
+	}
+	return positions
+}
