@@ -1,0 +1,225 @@
+// Package train fits a model to sampled groupings: loss, gradients over logical
+// shards, clipping, AdamW and the learning-rate schedule.
+//
+// A step is a pure function of the weights, the moments, the step number and the
+// segments: the number of threads changes nothing, bit for bit. What the segments of a
+// step are is decided elsewhere (core/order samples groupings, batching packs them).
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/any-order/a3/core/kernels"
+	"github.com/any-order/a3/core/model"
+	"github.com/any-order/a3/core/seq"
+)
+
+// Trainer owns a model's weights and the optimizer's state.
+type Trainer struct {
+	Model   *model.Model
+	Options Options
+	Threads int // goroutines that compute; at least 1
+
+	First, Second *model.Params // AdamW's moments
+	Done          int           // optimizer steps taken
+
+	workers []*worker
+	mu      sync.Mutex
+	free    []*model.Params // gradient buffers not in use; under mu
+}
+
+// worker is the memory of one goroutine.
+type worker struct {
+	ws    *model.Workspace
+	batch model.Batch
+}
+
+// Stats says what a step did.
+type Stats struct {
+	Step     int     // number of the step, from 0
+	Loss     float64 // weighted mean of the negative log-likelihood, before the update
+	Weight   float64 // sum of the loss weights
+	GradNorm float64 // L2 norm of the gradient before clipping
+	Clipped  bool
+	Rate     float64 // learning rate
+	Rows     int     // content and query rows computed
+}
+
+// New returns a trainer at step 0.
+func New(m *model.Model, o Options, threads int) (*Trainer, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	t := &Trainer{
+		Model: m, Options: o, Threads: max(1, threads),
+		First: model.NewParams(&m.Config), Second: model.NewParams(&m.Config),
+	}
+	for range t.Threads {
+		t.workers = append(t.workers, &worker{ws: m.NewWorkspace()})
+	}
+	return t, nil
+}
+
+// NotFiniteError is returned by Step when the loss or the gradient is NaN or infinite.
+// The weights are as before the step.
+type NotFiniteError struct {
+	Step           int
+	Loss, GradNorm float64
+}
+
+func (e *NotFiniteError) Error() string {
+	return fmt.Sprintf("training step %d: loss %v, gradient norm %v; the weights are those before the step: lower the learning rate or look for a bad document",
+		e.Step, e.Loss, e.GradNorm)
+}
+
+// Step does one optimizer step on the segments. The loss is sum(w nll) / sum(w) over
+// all of them.
+func (t *Trainer) Step(ctx context.Context, segments []seq.Segment) (Stats, error) {
+	o := &t.Options
+	stats := Stats{Step: t.Done, Rate: o.Rate(t.Done)}
+	for _, s := range segments {
+		for _, w := range s.Weight {
+			stats.Weight += float64(w)
+		}
+	}
+	if stats.Weight <= 0 {
+		return stats, fmt.Errorf("training step %d: no position has a weight in the loss", t.Done)
+	}
+	grads, nll, rows, err := t.gradient(ctx, segments, 1/stats.Weight)
+	if err != nil {
+		return stats, err
+	}
+	defer t.release(grads)
+	stats.Loss, stats.Rows = nll/stats.Weight, rows
+	stats.GradNorm = norm(grads.Flat)
+	if !finite(stats.Loss) || !finite(stats.GradNorm) {
+		return stats, &NotFiniteError{t.Done, stats.Loss, stats.GradNorm}
+	}
+	scale := 1.0
+	if o.Clip > 0 {
+		stats.Clipped = stats.GradNorm > o.Clip
+		scale = math.Min(1, o.Clip/(stats.GradNorm+1e-6))
+	}
+	t.Done++
+	t.update(grads, kernels.AdamW{
+		LR: stats.Rate, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Decay: o.Decay, Step: t.Done, GradScale: scale,
+	})
+	t.Model.Pack()
+	return stats, nil
+}
+
+// gradient computes the gradient of scale * sum(w nll), summed over the shards in a
+// fixed tree.
+func (t *Trainer) gradient(ctx context.Context, segments []seq.Segment, scale float64) (*model.Params, float64, int, error) {
+	parts := shards(segments, t.Options.Shards)
+	nll := make([]float64, len(parts))
+	rows := make([]int, len(parts))
+	tree := newTree(len(parts), t)
+	next := make(chan int, len(parts))
+	for i := range parts {
+		next <- i
+	}
+	close(next)
+	g, ctx := errgroup.WithContext(ctx)
+	for _, w := range t.workers {
+		g.Go(func() error {
+			for i := range next {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				grads := t.acquire()
+				w.batch.Reset()
+				for _, s := range parts[i] {
+					w.batch.AddSegment(s)
+				}
+				nll[i], _ = w.ws.LossGrad(&w.batch, grads, scale)
+				content, query := w.batch.Rows()
+				rows[i] = content + query
+				tree.add(i, grads)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		tree.drop()
+		return nil, 0, 0, err
+	}
+	var sum float64
+	total := 0
+	for i := range nll {
+		sum += nll[i]
+		total += rows[i]
+	}
+	return tree.root(), sum, total, nil
+}
+
+// update applies AdamW to every tensor; the tensors are independent.
+func (t *Trainer) update(grads *model.Params, a kernels.AdamW) {
+	var g errgroup.Group
+	g.SetLimit(t.Threads)
+	p := t.Model.Params
+	for i, tensor := range p.Tensors {
+		g.Go(func() error {
+			step := a
+			if tensor.IsNorm() && !t.Options.DecayNorms {
+				step.Decay = 0
+			}
+			t.Model.Kernels().Update(tensor.Data, t.First.Tensors[i].Data, t.Second.Tensors[i].Data, grads.Tensors[i].Data, step)
+			return nil
+		})
+	}
+	g.Wait() // no function returns an error
+}
+
+// Evaluate returns the weighted sum of the negative log-likelihood of the segments and
+// the sum of their weights. It changes nothing.
+func (t *Trainer) Evaluate(ctx context.Context, segments []seq.Segment) (nll, weight float64, err error) {
+	sums := make([]float64, len(segments))
+	weights := make([]float64, len(segments))
+	next := make(chan int, len(segments))
+	for i := range segments {
+		next <- i
+	}
+	close(next)
+	g, ctx := errgroup.WithContext(ctx)
+	for _, w := range t.workers {
+		g.Go(func() error {
+			for i := range next {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				w.batch.Reset()
+				w.batch.AddSegment(segments[i])
+				for j, lp := range w.ws.LogProbs(&w.batch) {
+					sums[i] -= lp * float64(w.batch.Weight[j])
+					weights[i] += float64(w.batch.Weight[j])
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return 0, 0, err
+	}
+	for i := range sums {
+		nll += sums[i]
+		weight += weights[i]
+	}
+	return nll, weight, nil
+}
+
+// norm returns the L2 norm, summed in float64.
+func norm(x []float32) float64 {
+	var sum float64
+	for _, v := range x {
+		sum += float64(v) * float64(v)
+	}
+	return math.Sqrt(sum)
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
