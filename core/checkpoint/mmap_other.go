@@ -1,0 +1,13 @@
+//go:build !linux && !darwin
+
+package checkpoint
+
+import (
+	"errors"
+	"os"
+)
+
+// mapFile refuses: data is read with ReadAt.
+func mapFile(*os.File, int64) ([]byte, error) { return nil, errors.ErrUnsupported }
+
+func unmapFile([]byte) error { return nil }
