@@ -46,6 +46,11 @@ func newTokenizer(def definition) (*Tokenizer, error) {
 		return t.special[m.into]
 	})
 	t.added = newAddedSets(def.added)
+	for _, id := range []int32{def.first, def.last} {
+		if id >= 0 && (!t.special[id] || t.Bytes(id) == nil) {
+			return nil, fmt.Errorf("post_processor: token %d (%q) is put around texts, so it must be a special token of added_tokens", id, t.Bytes(id))
+		}
+	}
 	t.bos, t.eos = def.first, def.last
 	if t.bos < 0 {
 		t.bos = def.specialNamed(bosNames())
@@ -60,6 +65,7 @@ func newTokenizer(def definition) (*Tokenizer, error) {
 func (t *Tokenizer) setTokens() error {
 	def := &t.def
 	content := make([]string, len(def.tokens))
+	seen := map[string]bool{}
 	t.special = make([]bool, len(def.tokens))
 	for id, token := range def.tokens {
 		t.special[id] = token == ""
@@ -70,11 +76,14 @@ func (t *Tokenizer) setTokens() error {
 			return fmt.Errorf("added_tokens[%d]: id %d is outside the %d ids of the vocabulary", i, a.id, len(def.tokens))
 		case a.content == "":
 			return fmt.Errorf("added_tokens[%d]: content is empty", i)
+		case seen[a.content]:
+			return fmt.Errorf("added_tokens[%d]: %q occurs twice", i, a.content)
 		case content[a.id] != "":
 			return fmt.Errorf("added_tokens[%d]: id %d is given to both %q and %q", i, a.id, content[a.id], a.content)
 		case def.tokens[a.id] != "" && def.tokens[a.id] != a.content:
 			return fmt.Errorf("added_tokens[%d]: id %d is %q here and %q in model.vocab", i, a.id, a.content, def.tokens[a.id])
 		}
+		seen[a.content] = true
 		content[a.id] = a.content
 		t.special[a.id] = a.special || def.tokens[a.id] == ""
 	}
