@@ -103,9 +103,13 @@ func unsupportedLength(path, got string) error {
 }
 
 func checkTokens(n int, path string, opts Options) error {
-	if n < 1 || n > opts.MaxTokens {
-		return &record.Error{Field: path, Reason: fmt.Sprintf("%d tokens; a blank has 1 to %d", n, opts.MaxTokens),
-			Remedy: "use several blanks, or raise the limit"}
+	if n >= 1 && n <= opts.MaxTokens {
+		return nil
 	}
-	return nil
+	err := &record.Error{Field: path, Reason: fmt.Sprintf("%d tokens; a blank has 1 to %d", n, opts.MaxTokens),
+		Remedy: "use several blanks, or raise the limit"}
+	if n < 1 {
+		err.Remedy = "give a number of tokens, or leave it out for the default"
+	}
+	return err
 }

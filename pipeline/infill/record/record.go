@@ -143,7 +143,7 @@ func (r *Record) readID() error {
 	case value[0] == '"':
 		id, whole := decodeString(value)
 		if !whole {
-			return &Error{Field: "id", Reason: "holds half of a surrogate pair"}
+			return &Error{Field: "id", Reason: "holds half of a surrogate pair, which is no text", Remedy: "mend the escape"}
 		}
 		if id == "" {
 			return &Error{Field: "id", Reason: "empty", Remedy: "leave it out, or name the record"}
@@ -155,7 +155,7 @@ func (r *Record) readID() error {
 		return &Error{Field: "id", Reason: "want a string or a number, got " + TypeName(value)}
 	}
 	if len(r.ID) > maxID {
-		return r.Name(&Error{Field: "id", Reason: fmt.Sprintf("%d bytes; at most %d are allowed", len(r.ID), maxID)})
+		return r.Name(&Error{Field: "id", Reason: fmt.Sprintf("%d bytes; at most %d are allowed", len(r.ID), maxID), Remedy: "shorten it"})
 	}
 	r.rawID = value
 	return nil

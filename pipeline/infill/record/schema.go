@@ -32,8 +32,8 @@ func (s Schema) Check(o Object, path string, strict bool) error {
 		}
 		for _, known := range s.Read {
 			if near(f.Name, known) && !given(o, known) {
-				return &Error{Field: join(path, f.Name), Reason: "unknown; did you mean \"" + known + "\"?",
-					Remedy: "rename it (a field that is nearly a known one is not passed through)"}
+				return &Error{Field: join(path, f.Name), Reason: "unknown, but nearly \"" + known + "\", so it is taken for a slip",
+					Remedy: "rename it; did you mean \"" + known + "\"?"}
 			}
 		}
 	}
