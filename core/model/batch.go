@@ -56,6 +56,9 @@ func (m *Model) NewCache(n int) *Cache {
 // Len returns the number of tokens encoded so far.
 func (c *Cache) Len() int { return c.layers[0].Len }
 
+// Cap returns how many tokens fit.
+func (c *Cache) Cap() int { return c.layers[0].Cap() }
+
 // Truncate forgets all but the first n tokens.
 func (c *Cache) Truncate(n int) {
 	for _, kv := range c.layers {

@@ -1,0 +1,114 @@
+package decode
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/any-order/a3/core/kernels"
+	"github.com/any-order/a3/core/model"
+	"github.com/any-order/a3/core/strategy"
+)
+
+// headRows is how many rows of logits exist at a time in one goroutine.
+const headRows = 48
+
+// worker is the memory of one computing goroutine.
+type worker struct {
+	ws      *model.Workspace
+	batch   model.Batch
+	logits  []float32
+	sampler sampler
+}
+
+// Propose computes the wanted positions of all sessions, which must not be Done: one
+// pass of the model over the rows that are new. The sessions are dealt to the threads
+// whole; a session's numbers do not depend on the others.
+func (e *Engine) Propose(ctx context.Context, sessions []*Session, columns strategy.Columns) error {
+	parts := deal(sessions, len(e.workers))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, part := range parts {
+		if len(part) == 0 {
+			continue
+		}
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			e.workers[i].propose(e, part, columns)
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// deal splits the sessions, in their order, into n runs of like numbers of rows.
+func deal(sessions []*Session, n int) [][]*Session {
+	total := 0
+	for _, s := range sessions {
+		total += s.pending()
+	}
+	parts := make([][]*Session, n)
+	sum := 0
+	for _, s := range sessions {
+		i := min(sum*n/max(total, 1), n-1)
+		parts[i] = append(parts[i], s)
+		sum += s.pending()
+	}
+	return parts
+}
+
+func (w *worker) propose(e *Engine, sessions []*Session, columns strategy.Columns) {
+	w.batch.Reset()
+	for _, s := range sessions {
+		s.rows += s.pending()
+		s.calls++
+		s.addRows(&w.batch)
+	}
+	normed := w.ws.Forward(&w.batch)
+
+	c := &e.model.Config
+	for at, i := 0, 0; i < len(sessions); {
+		// A run of sessions whose query rows fit one chunk of logits, or part of a
+		// session with more rows than that.
+		s := sessions[i]
+		done := len(s.proposal)
+		n := min(headRows, len(s.wanted)-done)
+		rows := normed.RowsOf(at, at+n)
+		w.logits = growTo(w.logits, n*c.Vocab)
+		logits := kernels.NewMat(w.logits, n, c.Vocab)
+		e.model.Logits(logits, rows)
+		if done == 0 {
+			s.hidden = s.hidden[:0]
+		}
+		for r := range n {
+			s.hidden = append(s.hidden, rows.Row(r)...)
+			p := Proposal{Position: s.wanted[done+r]}
+			w.sampler.propose(&p, logits.Row(r), &e.options, s.doc.Allow[p.Position], s.key, s.steps, columns)
+			s.proposal = append(s.proposal, p)
+		}
+		at += n
+		if len(s.proposal) == len(s.wanted) {
+			i++
+		}
+	}
+}
+
+// logProbOf returns the model's log-probability of a token at the i-th row of hidden.
+func (e *Engine) logProbOf(hidden []float32, i int, token int32) float64 {
+	c := &e.model.Config
+	logits := kernels.NewMat(make([]float32, c.Vocab), 1, c.Vocab)
+	e.model.Logits(logits, kernels.NewMat(hidden[i*c.Hidden:(i+1)*c.Hidden], 1, c.Hidden))
+	row := logits.Row(0)
+	k := e.model.Kernels()
+	top := k.Max(row)
+	chosen := row[token]
+	return logProb(chosen, top, float64(k.ExpSum(row, row, top)))
+}
+
+func growTo(buf []float32, n int) []float32 {
+	if cap(buf) < n {
+		buf = kernels.Aligned(n)
+	}
+	return buf[:n]
+}

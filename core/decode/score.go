@@ -1,0 +1,49 @@
+package decode
+
+import (
+	"context"
+	"math"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/any-order/a3/core/seq"
+)
+
+// Score returns, for every segment, the log-probability of each position with a weight,
+// [N] with zeros elsewhere: p(token | all earlier groups), the model's own, in nats.
+// Their sum is the exact log-likelihood under the segment's groups.
+func (e *Engine) Score(ctx context.Context, segments []seq.Segment) ([][]float64, error) {
+	out := make([][]float64, len(segments))
+	next := make(chan int, len(segments))
+	for i := range segments {
+		next <- i
+	}
+	close(next)
+	g, ctx := errgroup.WithContext(ctx)
+	for _, w := range e.workers {
+		g.Go(func() error {
+			for i := range next {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				w.batch.Reset()
+				w.batch.AddSegment(segments[i])
+				out[i] = make([]float64, segments[i].Len())
+				for j, lp := range w.ws.LogProbs(&w.batch) {
+					out[i][w.batch.QueryPos[j]] = lp
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// logProb is the logarithm of a softmax: of the chosen logit, given the largest one and
+// the sum of exp(logit - largest).
+func logProb(chosen, top float32, sum float64) float64 {
+	return float64(chosen-top) - math.Log(sum)
+}

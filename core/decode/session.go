@@ -1,0 +1,251 @@
+package decode
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/any-order/a3/core/model"
+	"github.com/any-order/a3/core/order"
+	"github.com/any-order/a3/core/seq"
+)
+
+// Document is what a session fills.
+type Document struct {
+	Key    uint64              // names the document's random numbers
+	Canvas *seq.Canvas         // not changed
+	Allow  map[int32]*TokenSet // narrows the choice at blank positions
+	Tag    any                 // the caller's; comes back with the result
+}
+
+// TokenSet is a set of token ids.
+type TokenSet struct{ member []bool }
+
+// NewTokenSet returns the set of the given ids of a vocabulary.
+func NewTokenSet(vocab int, ids []int32) *TokenSet {
+	s := &TokenSet{make([]bool, vocab)}
+	for _, id := range ids {
+		s.member[id] = true
+	}
+	return s
+}
+
+// Has reports whether the set holds a token.
+func (s *TokenSet) Has(id int32) bool { return s.member[id] }
+
+// Session is a document being filled. It belongs to one goroutine at a time.
+type Session struct {
+	engine *Engine
+	doc    *Document
+	key    seq.Key // of the document's random numbers
+
+	tokens []int32 // [N]
+	blank  []bool  // [N]
+	open   int     // blanks left
+
+	// Known tokens in generation order: rank -> position, and how many ranks the token
+	// sees (up to the end of its group). The first encoded ranks are in the cache; the
+	// others run with the next proposal, so those of the last group never do.
+	sequence []int32
+	end      []int32
+	cache    *model.Cache // nil if nothing is kept
+
+	logProb []float64 // [N] of committed tokens
+	commit  []int32   // [N] step of the commit; -1 = given or blank
+	groups  [][]int32 // positions of each commit, in order
+
+	wanted   []int32    // positions of the next or current proposal, ascending
+	proposal []Proposal // beside wanted, once computed
+	hidden   []float32  // [len(wanted), H] final rows, to score other tokens
+
+	steps, calls, rows int
+}
+
+// Proposal is what the model says of a blank position. Probabilities are the model's
+// own at temperature 1 over the whole vocabulary; with RegroupPublished they are those
+// left by temperature and filters.
+type Proposal struct {
+	Position int32
+	Token    int32   // sampled, or the most probable one
+	Prob     float32 // of Token
+	MaxProb  float32
+	Entropy  float32 // nats
+	Margin   float32 // largest minus second largest probability
+	LogProb  float64 // of Token, always the model's own
+}
+
+// NewSession starts a document: its given tokens are known, nothing is computed.
+func (e *Engine) NewSession(doc *Document) (*Session, error) {
+	c := doc.Canvas
+	if err := c.Validate(e.model.Config.Vocab); err != nil {
+		return nil, err
+	}
+	if n := c.Len(); n == 0 || n > e.model.Config.MaxPositions {
+		return nil, fmt.Errorf("document has %d positions; the model takes 1 to %d: cut it or use a model with a longer context", n, e.model.Config.MaxPositions)
+	}
+	s := &Session{
+		engine: e, doc: doc, key: seq.NewKey(e.options.Seed, doc.Key, e.options.Sample),
+		tokens: slices.Clone(c.Tokens), blank: slices.Clone(c.Blank),
+		logProb: make([]float64, c.Len()), commit: make([]int32, c.Len()),
+	}
+	for p, blank := range s.blank {
+		s.commit[p] = -1
+		if blank {
+			s.open++
+			continue
+		}
+		s.sequence = append(s.sequence, int32(p))
+		s.end = append(s.end, int32(len(s.sequence)))
+	}
+	if e.options.Given == order.GivenGroup {
+		for i := range s.end {
+			s.end[i] = int32(len(s.sequence))
+		}
+	}
+	if !e.options.NoCache && e.options.Regroup != RegroupPublished {
+		s.cache = e.acquireCache(c.Len())
+	}
+	return s, nil
+}
+
+// Done reports whether nothing is left to fill.
+func (s *Session) Done() bool { return s.open == 0 || s.stopped() }
+
+// stopped reports whether the stop token is known and no blank stands before it.
+func (s *Session) stopped() bool {
+	if s.engine.options.StopAt < 0 {
+		return false
+	}
+	for p, blank := range s.blank {
+		if blank {
+			return false
+		}
+		if s.tokens[p] == s.engine.options.StopAt {
+			return true
+		}
+	}
+	return false
+}
+
+// Want names the blank positions of the next proposal. No position means the first
+// window blanks.
+func (s *Session) Want(positions []int32, window int) {
+	s.wanted = s.wanted[:0]
+	s.proposal = s.proposal[:0]
+	if len(positions) > 0 {
+		s.wanted = append(s.wanted, positions...)
+		slices.Sort(s.wanted)
+		return
+	}
+	for p := 0; p < len(s.blank) && len(s.wanted) < window; p++ {
+		if s.blank[p] {
+			s.wanted = append(s.wanted, int32(p))
+		}
+	}
+}
+
+// Proposal returns what Engine.Propose computed for the wanted positions, ascending.
+// It is valid until the next Want.
+func (s *Session) Proposal() []Proposal { return s.proposal }
+
+// pending returns the number of rows that the next proposal computes.
+func (s *Session) pending() int {
+	if s.cache == nil {
+		return len(s.sequence) + len(s.wanted)
+	}
+	return len(s.sequence) - s.cache.Len() + len(s.wanted)
+}
+
+// addRows appends the session's rows to a batch: content rows of known tokens that are
+// not encoded yet, and a query row for every wanted position.
+func (s *Session) addRows(b *model.Batch) {
+	known := len(s.sequence)
+	first := 0
+	if s.cache != nil {
+		first = s.cache.Len()
+	}
+	if s.engine.options.Regroup == RegroupPublished {
+		for p, blank := range s.blank { // one group, by ascending position
+			if !blank {
+				b.Token = append(b.Token, s.tokens[p])
+				b.ContentPos = append(b.ContentPos, int32(p))
+				b.ContentEnd = append(b.ContentEnd, int32(known))
+			}
+		}
+	} else {
+		for r, p := range s.sequence[first:] {
+			b.Token = append(b.Token, s.tokens[p])
+			b.ContentPos = append(b.ContentPos, p)
+			b.ContentEnd = append(b.ContentEnd, s.end[first+r])
+		}
+	}
+	for _, p := range s.wanted {
+		b.QueryPos = append(b.QueryPos, p)
+		b.QueryEnd = append(b.QueryEnd, int32(known))
+	}
+	b.Segments = append(b.Segments, model.Segment{Content: known - first, Keys: known - first, Query: len(s.wanted), Cache: s.cache})
+}
+
+// Commit makes proposed positions known, as one group. token may name others than the
+// proposed tokens; strategy.KeepToken, or a nil slice, keeps those.
+func (s *Session) Commit(positions, token []int32) error {
+	for i, p := range positions {
+		at, ok := slices.BinarySearch(s.wanted, p)
+		if !ok || len(s.proposal) == 0 || !s.blank[p] {
+			return fmt.Errorf("position %d was not proposed", p)
+		}
+		chosen, logProb := s.proposal[at].Token, s.proposal[at].LogProb
+		if token != nil && token[i] >= 0 && token[i] != chosen {
+			chosen = token[i]
+			logProb = s.engine.logProbOf(s.hidden, at, chosen)
+		}
+		if math.IsNaN(logProb) {
+			return fmt.Errorf("position %d: the model's probability of token %d is not a number", p, chosen)
+		}
+		s.tokens[p], s.blank[p] = chosen, false
+		s.logProb[p], s.commit[p] = logProb, int32(s.steps)
+		s.open--
+	}
+	group := slices.Clone(positions)
+	slices.Sort(group) // within a group keys stand by ascending position
+	s.groups = append(s.groups, group)
+	s.sequence = append(s.sequence, group...)
+	for range group {
+		s.end = append(s.end, int32(len(s.sequence)))
+	}
+	s.steps++
+	s.wanted = s.wanted[:0]
+	s.proposal = s.proposal[:0]
+	return nil
+}
+
+// Result is a filled document. Columns have one entry a position.
+type Result struct {
+	Document *Document
+	Tokens   []int32   // [N]
+	LogProb  []float64 // [N] of filled positions: the model's own, in nats, under Groups
+	Order    []int32   // [N] step of the commit from 0; -1 = given, or blank still
+	Groups   [][]int32 // positions committed together, in order
+
+	Steps      int // commits
+	ModelCalls int // forward passes the document took part in
+	Rows       int // rows computed for it
+
+	Err error // why the document was not filled; the columns hold what there was
+}
+
+// Result returns what has been filled so far. The slices are the session's.
+func (s *Session) Result() *Result {
+	return &Result{
+		Document: s.doc, Tokens: s.tokens, LogProb: s.logProb, Order: s.commit, Groups: s.groups,
+		Steps: s.steps, ModelCalls: s.calls, Rows: s.rows,
+	}
+}
+
+// Close gives the session's cache back to the engine.
+func (s *Session) Close() {
+	if s.cache != nil {
+		s.engine.releaseCache(s.cache)
+		s.cache = nil
+	}
+}
