@@ -1,15 +1,15 @@
 package tokenize
 
 // heap is a binary heap; the item that comes before all others is popped first.
-// Where before is a total order, what is popped does not depend on the order of pushes.
-type heap[T interface{ before(T) bool }] []T
+// Where Before is a total order, what is popped does not depend on the order of pushes.
+type heap[T interface{ Before(T) bool }] []T
 
 func (h *heap[T]) push(x T) {
 	a := append(*h, x)
 	i := len(a) - 1
 	for i > 0 {
 		parent := (i - 1) / 2
-		if !x.before(a[parent]) {
+		if !x.Before(a[parent]) {
 			break
 		}
 		a[i] = a[parent]
@@ -32,10 +32,10 @@ func (h *heap[T]) pop() T {
 		if child >= len(a) {
 			break
 		}
-		if child+1 < len(a) && a[child+1].before(a[child]) {
+		if child+1 < len(a) && a[child+1].Before(a[child]) {
 			child++
 		}
-		if !a[child].before(x) {
+		if !a[child].Before(x) {
 			break
 		}
 		a[i] = a[child]

@@ -120,7 +120,7 @@ type candidate struct {
 	left, right int32
 }
 
-func (c candidate) before(d candidate) bool {
+func (c candidate) Before(d candidate) bool {
 	return c.rule < d.rule || c.rule == d.rule && c.at < d.at
 }
 

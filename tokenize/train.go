@@ -77,7 +77,7 @@ type pairCount struct {
 	words []int32 // ascending
 }
 
-func (p pairCount) before(q pairCount) bool {
+func (p pairCount) Before(q pairCount) bool {
 	return p.count > q.count || p.count == q.count && p.pair < q.pair
 }
 
