@@ -23,7 +23,8 @@ var faultModes = []faultMode{failOnce, diskFull, powerKeep, powerDrop}
 
 var errInjected = errors.New("injected fault")
 
-// faultDisk is the real disk with a fault, and with a memory of what was not synced.
+// faultDisk is the real disk with a fault, and with a memory of what was not synced:
+// a sync only takes note, which keeps the tests fast.
 type faultDisk struct {
 	mode faultMode
 	at   int  // operation that fails, counted from 1
@@ -123,7 +124,8 @@ func (d *faultDisk) SyncDir(dir string) error {
 		}
 	}
 	d.names = rest
-	return osDisk{}.SyncDir(dir)
+	_, err := os.Stat(dir)
+	return err
 }
 
 func (d *faultDisk) RemoveAll(name string) error {
@@ -194,7 +196,7 @@ func (f *faultFile) Sync() error {
 	if !f.d.noSync {
 		delete(f.d.unsaved, f.name)
 	}
-	return f.f.Sync()
+	return nil
 }
 
 // Close may fail too, but the descriptor is gone in any case.

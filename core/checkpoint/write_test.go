@@ -173,7 +173,7 @@ func TestWriteFileSurvivesFailures(t *testing.T) {
 	for _, mode := range faultModes {
 		for n := 1; ; n++ {
 			path := filepath.Join(t.TempDir(), "w.safetensors")
-			if err := write(osDisk{}, path, 1); err != nil {
+			if err := write(newFaultDisk(t, failOnce, 0), path, 1); err != nil {
 				t.Fatal(err)
 			}
 			d := newFaultDisk(t, mode, n)
