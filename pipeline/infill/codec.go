@@ -64,21 +64,24 @@ type Task struct {
 	spans []span // [Doc.Blanks]
 }
 
-// ContextError is a document that has more positions than the model can see. Like
-// record.Error, it is the record's own fault.
+// ContextError is a document that has more positions than the model can see. It is
+// the record's own fault: it wraps a *record.Error.
 type ContextError struct {
-	ID        string
-	Given     int // positions of given text, BOS and EOS included
-	Blank     int // positions to fill
-	Context   int // positions of the model
+	ID        string // the record's, "" if it has none
+	Given     int    // positions of given text, BOS and EOS included
+	Blank     int    // positions to fill
+	Context   int    // positions of the model
 	TextBytes int
 }
 
-func (e *ContextError) Error() string {
-	return (&record.Error{ID: e.ID, Field: "text",
+func (e *ContextError) Error() string { return e.Unwrap().Error() }
+
+// Unwrap returns the *record.Error.
+func (e *ContextError) Unwrap() error {
+	return &record.Error{ID: e.ID, Field: "text",
 		Reason: fmt.Sprintf("%d positions (%d given, from %d bytes, and %d blank), but the model's context is %d",
 			e.Given+e.Blank, e.Given, e.TextBytes, e.Blank, e.Context),
-		Remedy: "split the document, shorten its blanks, or use a model with a longer context"}).Error()
+		Remedy: "split the document, shorten its blanks, or use a model with a longer context"}
 }
 
 // Encode lays the document out on a canvas. A document that is too long for the
