@@ -1,0 +1,171 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/any-order/a3/connectors"
+)
+
+// Start is where a group begins in a partition for which it has no commit.
+type Start int
+
+const (
+	StartEarliest Start = iota // all there is
+	StartLatest                // only what comes from now on
+)
+
+// Until is when a source ends.
+type Until int
+
+const (
+	// UntilForever: the source waits for more.
+	UntilForever Until = iota
+	// UntilEnd: io.EOF once the group has everything that was in the topic when the
+	// source was opened.
+	UntilEnd
+)
+
+// SourceOptions say what to consume and how.
+type SourceOptions struct {
+	Brokers  []string // host:port of some brokers of the cluster
+	Topic    string
+	Group    string // the workers of one group share the topic's partitions
+	Instance string // unique and lasting name of this worker, or ""; see below
+	ClientID string
+	Start    Start
+	Until    Until
+
+	// From overrides the group's commits, once for each partition, when this worker
+	// is first given it: reading begins at Next, and at the start of the partitions
+	// not named. For a trainer, whose checkpoint is what counts. nil for no override.
+	From []connectors.Origin
+
+	CommitInterval time.Duration // between commits of what is settled
+	SessionTimeout time.Duration // a worker silent for so long is dead
+	// RebalanceTimeout is how long a rebalance waits for a worker to hand over; half
+	// of it bounds the last commit.
+	RebalanceTimeout time.Duration
+
+	// A partition is paused while it has so much, delivered, from the first unsettled
+	// record on. This is also what comes again after a crash.
+	MaxUnsettled      int
+	MaxUnsettledBytes int64
+
+	// Client holds further options of the client: TLS, SASL, a dialer, hooks.
+	Client []kgo.Opt
+}
+
+// With an Instance (static membership) a restarted worker gets its partitions back
+// at once, without a rebalance, if it is back within SessionTimeout.
+
+// DefaultSourceOptions returns the defaults; Brokers, Topic and Group are left to
+// fill.
+func DefaultSourceOptions() SourceOptions {
+	return SourceOptions{
+		ClientID:          "a3",
+		CommitInterval:    time.Second,
+		SessionTimeout:    45 * time.Second,
+		RebalanceTimeout:  60 * time.Second,
+		MaxUnsettled:      1000,
+		MaxUnsettledBytes: 64 << 20,
+	}
+}
+
+// Validate checks the options alone, without connecting.
+func (o SourceOptions) Validate() error {
+	if err := checkTarget(o.Brokers, o.Topic); err != nil {
+		return err
+	}
+	switch {
+	case o.Group == "":
+		return errors.New("kafka: the consumer group is missing: add ?group=NAME (workers of one group share the topic)")
+	case o.Start != StartEarliest && o.Start != StartLatest:
+		return fmt.Errorf("kafka: unknown start %d", o.Start)
+	case o.Until != UntilForever && o.Until != UntilEnd:
+		return fmt.Errorf("kafka: unknown until %d", o.Until)
+	case o.CommitInterval <= 0 || o.CommitInterval > time.Hour:
+		return fmt.Errorf("kafka: commit interval %v: must be above 0 and at most 1h", o.CommitInterval)
+	case o.SessionTimeout < 100*time.Millisecond || o.SessionTimeout > time.Hour:
+		return fmt.Errorf("kafka: session timeout %v: must be between 100ms and 1h", o.SessionTimeout)
+	case o.RebalanceTimeout < 100*time.Millisecond || o.RebalanceTimeout > time.Hour:
+		return fmt.Errorf("kafka: rebalance timeout %v: must be between 100ms and 1h", o.RebalanceTimeout)
+	case o.MaxUnsettled < 1 || o.MaxUnsettled > 1_000_000:
+		return fmt.Errorf("kafka: %d unsettled records: must be between 1 and 1000000", o.MaxUnsettled)
+	case o.MaxUnsettledBytes < 1:
+		return fmt.Errorf("kafka: %d unsettled bytes: must be at least 1", o.MaxUnsettledBytes)
+	}
+	seen := map[int32]bool{}
+	for _, from := range o.From {
+		if from.Stream != o.Topic || from.Partition < 0 || from.Next < 0 || seen[from.Partition] {
+			return fmt.Errorf("kafka: start position %+v: must be one per partition of topic %s", from, o.Topic)
+		}
+		seen[from.Partition] = true
+	}
+	return nil
+}
+
+// SinkOptions say where to produce.
+type SinkOptions struct {
+	Brokers  []string // host:port of some brokers of the cluster
+	Topic    string
+	ClientID string
+	// MaxMessageBytes limits a batch, and so a record. 0 takes the topic's own
+	// max.message.bytes; more than that is refused.
+	MaxMessageBytes int32
+	// DeliveryTimeout bounds how long a record waits to be sent. One whose answer got
+	// lost is waited for as long as Write's context lasts: to give up on it could
+	// make a duplicate.
+	DeliveryTimeout time.Duration
+	// Client holds further options of the client: TLS, SASL, a dialer, hooks.
+	Client []kgo.Opt
+}
+
+// DefaultSinkOptions returns the defaults; Brokers and Topic are left to fill.
+func DefaultSinkOptions() SinkOptions {
+	return SinkOptions{ClientID: "a3", DeliveryTimeout: 2 * time.Minute}
+}
+
+// maxBatchBytes is what the client can send in one request.
+const maxBatchBytes = 100 << 20
+
+// Validate checks the options alone, without connecting.
+func (o SinkOptions) Validate() error {
+	if err := checkTarget(o.Brokers, o.Topic); err != nil {
+		return err
+	}
+	switch {
+	case o.MaxMessageBytes != 0 && (o.MaxMessageBytes < 1<<10 || o.MaxMessageBytes > maxBatchBytes):
+		return fmt.Errorf("kafka: largest message of %d bytes: must be between 1 KiB and 100 MiB", o.MaxMessageBytes)
+	case o.DeliveryTimeout < time.Second || o.DeliveryTimeout > 24*time.Hour:
+		return fmt.Errorf("kafka: delivery timeout %v: must be between 1s and 24h", o.DeliveryTimeout)
+	}
+	return nil
+}
+
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+func checkTarget(brokers []string, topic string) error {
+	if len(brokers) == 0 {
+		return errors.New("kafka: no broker: name at least one as host:port")
+	}
+	for _, b := range brokers {
+		host, port, err := net.SplitHostPort(b)
+		if err != nil || host == "" || port == "" || strings.ContainsAny(host, "/ \t") {
+			return fmt.Errorf("kafka: broker %q: must be host:port", b)
+		}
+	}
+	if topic == "" {
+		return errors.New("kafka: the topic is missing: kafka://broker:9092/TOPIC")
+	}
+	if !topicName.MatchString(topic) || topic == "." || topic == ".." {
+		return fmt.Errorf("kafka: topic %q: letters, digits, '.', '_' and '-' only, at most 249", topic)
+	}
+	return nil
+}

@@ -1,0 +1,371 @@
+// Package kafka is the connector for Apache Kafka: a consumer group as source, an
+// idempotent producer as sink, both at least once.
+//
+// File map: options.go and url.go say what to connect to; source.go reads;
+// partition.go is one assignment of a partition and its back-pressure; commit.go
+// acknowledges; until.go ends batch jobs; sink.go writes; probe.go checks a cluster
+// at the start. connectors/DESIGN.md tells how acknowledgement works.
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/any-order/a3/connectors"
+)
+
+// Source reads a topic as a member of a consumer group.
+//
+// Heartbeats and rebalances run in the background, so that work on a record may take
+// as long as it likes. Records of open transactions are waited for, those of aborted
+// ones are left out.
+type Source struct {
+	opts   SourceOptions
+	client *kgo.Client
+	admin  *kadm.Client // over client
+	bounds bounds
+
+	from map[int32]int64 // from opts.From; nil for none
+
+	closeOnce sync.Once
+	closeErr  error
+	closed    chan struct{}
+	stopLoop  context.CancelFunc
+	loopDone  chan struct{}
+
+	commitMu sync.Mutex // see commit.go; taken before mu
+
+	mu       sync.Mutex
+	parts    map[int32]*partition // mu: those assigned now
+	placed   map[int32]bool       // mu: those whose prescribed position was applied
+	joined   bool                 // mu: an assignment has come
+	failed   error                // mu: what ends the source
+	stopPoll context.CancelFunc   // mu: ends the poll under way; nil for none
+	ended    bool                 // mu: io.EOF was returned
+}
+
+var _ connectors.Source = (*Source)(nil)
+
+// OpenSource connects, checks the topic, and joins the group.
+func OpenSource(ctx context.Context, o SourceOptions) (*Source, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Source{
+		opts: o, closed: make(chan struct{}), loopDone: make(chan struct{}),
+		parts: map[int32]*partition{}, placed: map[int32]bool{},
+	}
+	if o.From != nil {
+		s.from = map[int32]int64{}
+		for _, f := range o.From {
+			s.from[f.Partition] = f.Next
+		}
+	}
+	base := append(baseOptions(o.Brokers, o.ClientID), o.Client...)
+	err := probe(ctx, o.Brokers, o.Topic, base, func(ctx context.Context, admin *kadm.Client) (err error) {
+		s.bounds, err = lookUp(ctx, admin, o.Topic)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	start := kgo.NewOffset().AtStart()
+	if o.Start == StartLatest {
+		start = kgo.NewOffset().AtEnd()
+	}
+	opts := append(base,
+		kgo.ConsumerGroup(o.Group),
+		kgo.ConsumeTopics(o.Topic),
+		kgo.ConsumeStartOffset(start),
+		// Offsets that retention has removed: go on with the oldest that is left.
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // their offsets count for until=end and for the lag
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.DisableAutoCommit(),
+		kgo.SessionTimeout(o.SessionTimeout),
+		kgo.HeartbeatInterval(min(3*time.Second, o.SessionTimeout/3)),
+		kgo.RebalanceTimeout(o.RebalanceTimeout),
+		kgo.AdjustFetchOffsetsFn(s.adjust),
+		kgo.OnPartitionsAssigned(s.onAssigned),
+		kgo.OnPartitionsRevoked(s.onRevoked),
+		kgo.OnPartitionsLost(s.onLost),
+		// Held only from a poll to the end of its tracking, never during work: records
+		// must not be tracked in an epoch that they were not fetched in.
+		kgo.BlockRebalanceOnPoll(),
+	)
+	if o.Instance != "" {
+		opts = append(opts, kgo.InstanceID(o.Instance))
+	}
+	// The client calls back from its own goroutines at once, and callbacks use
+	// s.client and s.admin: they wait for mu.
+	s.mu.Lock()
+	s.client, err = kgo.NewClient(opts...)
+	if err == nil {
+		s.admin = kadm.NewClient(s.client)
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	loop, stop := context.WithCancel(context.Background())
+	s.stopLoop = stop
+	go func() {
+		defer close(s.loopDone)
+		s.commitLoop(loop)
+	}()
+	return s, nil
+}
+
+// onAssigned begins an epoch for each new partition.
+func (s *Source) onAssigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range added[s.opts.Topic] {
+		s.parts[id] = s.newPartition(id)
+	}
+	s.joined = true
+	s.wakePoll()
+}
+
+// onRevoked ends epochs and commits for the last time before the partitions move on.
+func (s *Source) onRevoked(ctx context.Context, client *kgo.Client, gone map[string][]int32) {
+	s.failIfLasting(s.release(ctx, client, s.take(gone[s.opts.Topic])))
+}
+
+// onLost ends epochs of partitions that others may have already: no commit.
+func (s *Source) onLost(_ context.Context, client *kgo.Client, gone map[string][]int32) {
+	s.commitMu.Lock()
+	defer s.commitMu.Unlock()
+	for _, p := range s.take(gone[s.opts.Topic]) {
+		s.drop(client, p)
+	}
+}
+
+// take removes partitions from the assigned ones.
+func (s *Source) take(ids []int32) []*partition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*partition
+	for _, id := range ids {
+		if p := s.parts[id]; p != nil {
+			out = append(out, p)
+			delete(s.parts, id)
+		}
+	}
+	return out
+}
+
+// assigned returns the partitions assigned now.
+func (s *Source) assigned() []*partition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*partition, 0, len(s.parts))
+	for _, p := range s.parts {
+		out = append(out, p)
+	}
+	return out
+}
+
+// fail makes later Reads return the error.
+func (s *Source) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.failed = err
+	}
+	s.wakePoll()
+}
+
+// failIfLasting does so for an error of a commit that will not pass by itself.
+func (s *Source) failIfLasting(err error) {
+	if err != nil && lasting(err) {
+		s.fail(fmt.Errorf("kafka: commit of group %s: %w", s.opts.Group, err))
+	}
+}
+
+// wakePoll ends the poll under way, so that Read looks again. The caller holds mu.
+func (s *Source) wakePoll() {
+	if s.stopPoll != nil {
+		s.stopPoll()
+	}
+}
+
+// Read implements connectors.Source.
+func (s *Source) Read(ctx context.Context, max int) ([]connectors.Delivery, error) {
+	for {
+		if err := s.readable(ctx); err != nil {
+			return nil, err
+		}
+		out, err := s.poll(ctx, max)
+		if len(out) > 0 || err != nil {
+			return out, err
+		}
+	}
+}
+
+// readable returns why there is nothing more to read, or nil.
+func (s *Source) readable(ctx context.Context) error {
+	select {
+	case <-s.closed:
+		return connectors.ErrClosed
+	default:
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	failed, ended := s.failed, s.ended
+	s.mu.Unlock()
+	if failed != nil {
+		return failed
+	}
+	if s.opts.Until != UntilEnd {
+		return nil
+	}
+	if !ended {
+		var err error
+		if ended, err = s.finished(ctx); err != nil {
+			return s.orClosed(err)
+		}
+	}
+	if !ended {
+		return nil
+	}
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	return io.EOF
+}
+
+// recheck is how often a source that reads until the end looks whether the others of
+// its group have finished.
+const recheck = 500 * time.Millisecond
+
+// poll waits for records and tracks them. It may return nothing, to be called again.
+func (s *Source) poll(ctx context.Context, max int) ([]connectors.Delivery, error) {
+	pollCtx, stop := context.WithCancel(ctx)
+	if s.opts.Until == UntilEnd {
+		pollCtx, stop = context.WithTimeout(ctx, recheck)
+	}
+	defer stop()
+	s.mu.Lock()
+	s.stopPoll = stop
+	s.mu.Unlock()
+
+	fetches := s.client.PollRecords(pollCtx, max)
+	defer s.client.AllowRebalance()
+
+	s.mu.Lock()
+	s.stopPoll = nil
+	var out []connectors.Delivery
+	touched := map[*partition]bool{}
+	fetches.EachRecord(func(r *kgo.Record) {
+		p := s.parts[r.Partition]
+		if p == nil {
+			return // taken away: its next owner reads it
+		}
+		p.position = r.Offset + 1
+		origin := connectors.Origin{Stream: r.Topic, Partition: r.Partition, Offset: r.Offset, Next: r.Offset + 1}
+		if r.Attrs.IsControl() {
+			p.acks.Track(origin, 0)(nil)
+			return
+		}
+		touched[p] = true
+		out = append(out, connectors.Delivery{Record: fromKafka(r, origin), Settle: p.acks.Track(origin, size(r))})
+	})
+	s.mu.Unlock()
+
+	for p := range touched {
+		s.maybePause(s.client, p)
+	}
+	var failed error
+	fetches.EachError(func(topic string, id int32, err error) {
+		if failed == nil {
+			failed = s.pollError(pollCtx, topic, id, err)
+		}
+	})
+	if failed != nil && len(out) > 0 {
+		s.fail(failed) // the next Read returns it
+		return out, nil
+	}
+	return out, failed
+}
+
+// pollError returns the error to report, or nil for one that passes.
+func (s *Source) pollError(pollCtx context.Context, topic string, id int32, err error) error {
+	var session *kgo.ErrGroupSession
+	switch {
+	case errors.Is(err, kgo.ErrClientClosed):
+		return connectors.ErrClosed
+	case pollCtx.Err() != nil && errors.Is(err, pollCtx.Err()):
+		return nil // Read looks why
+	case errors.As(err, &session) && !lasting(err):
+		return nil // the client joins again by itself
+	case errors.As(err, &session):
+		return fmt.Errorf("kafka: group %s: %w", s.opts.Group, session.Err)
+	}
+	return fmt.Errorf("kafka: read %s/%d: %w", topic, id, err)
+}
+
+// orClosed prefers the reason that explains an error during Close.
+func (s *Source) orClosed(err error) error {
+	select {
+	case <-s.closed:
+		return connectors.ErrClosed
+	default:
+		return err
+	}
+}
+
+func fromKafka(r *kgo.Record, origin connectors.Origin) connectors.Record {
+	rec := connectors.Record{Origin: origin, Key: r.Key, Value: r.Value, Time: r.Timestamp}
+	for _, h := range r.Headers {
+		rec.Headers = append(rec.Headers, connectors.Header{Name: h.Key, Value: h.Value})
+	}
+	return rec
+}
+
+// size is what a record holds in memory.
+func size(r *kgo.Record) int64 {
+	n := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return int64(n)
+}
+
+// Close implements connectors.Source: it commits what is settled and leaves the
+// group, within ctx. An error means that settled records may come again.
+func (s *Source) Close(ctx context.Context) error {
+	s.closeOnce.Do(func() {
+		close(s.closed)
+		s.mu.Lock()
+		s.wakePoll()
+		ids := make([]int32, 0, len(s.parts))
+		for id := range s.parts {
+			ids = append(ids, id)
+		}
+		s.mu.Unlock()
+		s.stopLoop()
+		<-s.loopDone
+		err := s.release(ctx, s.client, s.take(ids))
+		if err != nil {
+			err = fmt.Errorf("kafka: commit of group %s: %w", s.opts.Group, err)
+		}
+		s.client.AllowRebalance()
+		if leaveErr := s.client.LeaveGroupContext(ctx); leaveErr != nil && err == nil {
+			err = fmt.Errorf("kafka: leave group %s: %w", s.opts.Group, leaveErr)
+		}
+		s.client.CloseAllowingRebalance()
+		s.closeErr = err
+	})
+	return s.closeErr
+}
