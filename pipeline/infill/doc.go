@@ -47,7 +47,9 @@
 // over all blanks; order holds the step in which each token was committed. A blank
 // that replaced text has it as "replaced". Where a text is not valid UTF-8, its
 // bytes stand beside it as "bytes_b64" ("replaced_b64"); offsets count those bytes.
-// An output record is a valid input record: its blanks would be filled anew.
+// An output record is a valid input record: its blanks would be filled anew. (It is
+// refused if a blank was filled with part of a character that a neighbour completes,
+// for then its offsets split that character.)
 //
 // Guarantee: outside the blanks, the output text is the given text byte for byte.
 // It is copied, never decoded from tokens.

@@ -164,7 +164,7 @@ func drawTokenizer(t *rapid.T) *infilltest.Tokenizer {
 func TestGivenTextIsUntouchedAroundSpans(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tok := drawTokenizer(t)
-		var text []byte
+		text := []byte{} // nil would be null, which is no text
 		type entry struct {
 			Start  int `json:"start"`
 			End    int `json:"end"`

@@ -15,6 +15,8 @@
 //   - Other fields pass through byte for byte, in their order, behind ours. (Line
 //     breaks between their JSON tokens become spaces: output is one line a record.)
 //     One that carries the name of a field the job writes is replaced by it.
-//   - A name that is nearly that of a known field which the record lacks is taken
-//     for a slip and refused. With Strict, every field the job does not read is.
+//   - A name within two edits of a known field that the record lacks is taken for a
+//     slip and refused (short names: "end" one edit, "id" only other case). Where the
+//     known field is there too, the other is no slip and passes. With Strict, every
+//     field that the job does not read is refused.
 package record
