@@ -1,0 +1,46 @@
+// Package builtin lists the strategies that a3 ships, and serves one of them as a
+// plugin process: the executable of the host re-runs itself, so that nothing has to
+// be installed for the process boundary to be real.
+package builtin
+
+import (
+	"fmt"
+
+	"github.com/any-order/a3/decoder-plugins/ar"
+	"github.com/any-order/a3/decoder-plugins/confidence"
+	"github.com/any-order/a3/decoder-plugins/random"
+	"github.com/any-order/a3/decoder-plugins/sdk"
+)
+
+// List returns the shipped strategies, by ascending name.
+func List() []sdk.Plugin {
+	return []sdk.Plugin{
+		{Info: ar.Info(), New: ar.New},
+		{Info: confidence.Info(), New: confidence.New},
+		{Info: random.Info(), New: random.New},
+	}
+}
+
+// Find returns the plugin of that name from a list.
+func Find(plugins []sdk.Plugin, name string) (sdk.Plugin, error) {
+	names := make([]string, len(plugins))
+	for i, p := range plugins {
+		if p.Info.Name == name {
+			return p, nil
+		}
+		names[i] = p.Info.Name
+	}
+	return sdk.Plugin{}, fmt.Errorf("unknown strategy %q%s", name, sdk.Suggest(name, names))
+}
+
+// Serve is the body of the hidden command by which the executable runs one of its
+// strategies as a plugin. It returns when the host is done. It writes the handshake
+// to standard output: nothing may be printed there before.
+func Serve(name string) error {
+	plugin, err := Find(List(), name)
+	if err != nil {
+		return err
+	}
+	sdk.Main(plugin.New, plugin.Info)
+	return nil
+}

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package host
+
+import "os"
+
+// lockFile relies on a file that is open being impossible to delete here.
+func lockFile(path string) (*os.File, error) { return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) }
