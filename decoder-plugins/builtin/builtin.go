@@ -4,8 +4,6 @@
 package builtin
 
 import (
-	"fmt"
-
 	"github.com/any-order/a3/decoder-plugins/ar"
 	"github.com/any-order/a3/decoder-plugins/confidence"
 	"github.com/any-order/a3/decoder-plugins/random"
@@ -21,23 +19,11 @@ func List() []sdk.Plugin {
 	}
 }
 
-// Find returns the plugin of that name from a list.
-func Find(plugins []sdk.Plugin, name string) (sdk.Plugin, error) {
-	names := make([]string, len(plugins))
-	for i, p := range plugins {
-		if p.Info.Name == name {
-			return p, nil
-		}
-		names[i] = p.Info.Name
-	}
-	return sdk.Plugin{}, fmt.Errorf("unknown strategy %q%s", name, sdk.Suggest(name, names))
-}
-
 // Serve is the body of the hidden command by which the executable runs one of its
 // strategies as a plugin. It returns when the host is done. It writes the handshake
 // to standard output: nothing may be printed there before.
 func Serve(name string) error {
-	plugin, err := Find(List(), name)
+	plugin, err := sdk.Find(List(), name)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/any-order/a3/decoder-plugins/builtin"
 	"github.com/any-order/a3/decoder-plugins/sdk"
 )
 
@@ -18,7 +17,7 @@ type Options struct {
 	// InProcess runs built-in strategies in this process instead, for tests and
 	// embedding: a crash is then a recovered panic, and a hang cannot be killed.
 	InProcess bool
-	// Builtins are the strategies known by name; nil = builtin.List().
+	// Builtins are the strategies known by name, such as builtin.List().
 	Builtins []sdk.Plugin
 
 	Vocab  int32  // number of token ids, to check tokens that a strategy chooses; 0 = not checked
@@ -79,9 +78,6 @@ func DefaultAllowEnv() []string {
 
 // withDefaults returns the options with all defaults filled in.
 func (o Options) withDefaults() (Options, error) {
-	if o.Builtins == nil {
-		o.Builtins = builtin.List()
-	}
 	if o.AllowEnv == nil {
 		o.AllowEnv = DefaultAllowEnv()
 	}

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/any-order/a3/core/strategy"
-	"github.com/any-order/a3/decoder-plugins/builtin"
 	"github.com/any-order/a3/decoder-plugins/sdk"
 )
 
@@ -86,7 +85,7 @@ func newLauncher(spec string, options Options) (*launcher, error) {
 		if options.SHA256 != "" {
 			return nil, fmt.Errorf("plugin host: SHA256 pins an executable, and %s is built in", name)
 		}
-		found, err := builtin.Find(options.Builtins, name)
+		found, err := sdk.Find(options.Builtins, name)
 		if err != nil {
 			return nil, fmt.Errorf("%w (an executable needs a path, such as ./%s)", err, name)
 		}

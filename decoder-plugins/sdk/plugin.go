@@ -76,6 +76,19 @@ func (p Plugin) Open(values map[string]string) (Instance, error) {
 	return instance, nil
 }
 
+// Find returns the plugin of that name. An unknown name is refused with the nearest
+// known one.
+func Find(plugins []Plugin, name string) (Plugin, error) {
+	names := make([]string, len(plugins))
+	for i, p := range plugins {
+		if p.Info.Name == name {
+			return p, nil
+		}
+		names[i] = p.Info.Name
+	}
+	return Plugin{}, fmt.Errorf("unknown strategy %q%s", name, Suggest(name, names))
+}
+
 func isName(s string) bool {
 	for i, c := range []byte(s) {
 		letter := 'a' <= c && c <= 'z'
