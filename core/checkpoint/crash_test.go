@@ -84,6 +84,15 @@ func checkRestart(t *testing.T, when, dir string, confirmed int64) {
 	if err != nil || !slices.Contains(steps, 4) {
 		t.Errorf("%s: steps are %v, %v", when, steps, err)
 	}
+	for _, step := range steps { // none is half removed
+		c, err := Load(context.Background(), s.path(stepName(step)))
+		if err != nil {
+			t.Errorf("%s: %v", when, err)
+			continue
+		}
+		checkState(t, c)
+		c.Close()
+	}
 	for _, name := range listDir(t, dir) {
 		if _, ok := parseStepName(name); !ok && name != lockName {
 			t.Errorf("%s: %s is left", when, name)
@@ -111,6 +120,8 @@ func TestSaveAfterFailure(t *testing.T) {
 			if _, err := s.Save(context.Background(), stateAt(t, 2)); err != nil {
 				t.Errorf("%s at operation %d: saving again: %v", mode, n, err)
 			}
+			d.mode = powerDrop // the save that succeeded must also have made the name durable
+			d.powerLoss(t)
 			c, torn, err := s.Resume(context.Background())
 			if err != nil || len(torn) > 0 || c.Manifest.Step != 2 {
 				t.Fatalf("%s at operation %d: %v, torn %v", mode, n, err, torn)

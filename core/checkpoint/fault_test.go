@@ -100,13 +100,18 @@ func (d *faultDisk) Rename(from, to string) error {
 	if err := (osDisk{}).Rename(from, to); err != nil {
 		return err
 	}
-	d.names = append(d.names, change)
-	for name := range d.unsaved { // the content moves along
+	for name := range d.unsaved { // what is inside moves along
 		if rest, ok := strings.CutPrefix(name, from); ok {
 			delete(d.unsaved, name)
 			d.unsaved[to+rest] = true
 		}
 	}
+	for i, c := range d.names {
+		if rest, ok := strings.CutPrefix(c.to, from+string(filepath.Separator)); ok {
+			d.names[i].to = filepath.Join(to, rest)
+		}
+	}
+	d.names = append(d.names, change)
 	return nil
 }
 
@@ -128,8 +133,12 @@ func (d *faultDisk) SyncDir(dir string) error {
 	return err
 }
 
+// RemoveAll removes one file of a directory when it fails.
 func (d *faultDisk) RemoveAll(name string) error {
 	if err := d.step(false); err != nil {
+		if entries, _ := os.ReadDir(name); len(entries) > 0 {
+			os.Remove(filepath.Join(name, entries[0].Name()))
+		}
 		return err
 	}
 	return osDisk{}.RemoveAll(name)

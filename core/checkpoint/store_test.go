@@ -252,19 +252,19 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// damage applies each kind of damage to a copy of a good checkpoint.
+// damages returns ways to damage a checkpoint.
 func damages() map[string]func(dir string) error {
 	cut := func(name string) func(string) error {
 		return func(dir string) error { return os.Truncate(filepath.Join(dir, name), 20) }
 	}
-	flip := func(name string) func(string) error {
+	flip := func(name string, at func(size int) int) func(string) error {
 		return func(dir string) error {
 			path := filepath.Join(dir, name)
 			text, err := os.ReadFile(path)
 			if err != nil {
 				return err
 			}
-			text[len(text)/2] ^= 4
+			text[at(len(text))] ^= 4
 			return os.WriteFile(path, text, 0o666)
 		}
 	}
@@ -272,7 +272,8 @@ func damages() map[string]func(dir string) error {
 	for _, name := range []string{"manifest.json", "config.json", "model.safetensors", "optimizer.safetensors", "tokenizer.json"} {
 		all["no "+name] = func(dir string) error { return os.Remove(filepath.Join(dir, name)) }
 		all["cut "+name] = cut(name)
-		all["flipped "+name] = flip(name)
+		all["bit in the middle of "+name] = flip(name, func(size int) int { return size / 2 })
+		all["last bit of "+name] = flip(name, func(size int) int { return size - 1 })
 	}
 	all["empty"] = func(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o777)) }
 	all["name of another step"] = func(dir string) error {
