@@ -146,7 +146,7 @@ type ledger struct {
 }
 
 // errOverBody is the panic value of a message that wants more memory than it brings.
-var errOverBody = errors.New("the buffers of the message are larger than its body")
+var errOverBody = errors.New("the sizes of the message's buffers are not those of its body")
 
 func newLedger(mem memory.Allocator) *ledger {
 	return &ledger{mem: mem, fresh: map[*byte][]byte{}}
@@ -171,11 +171,11 @@ func (l *ledger) abandon() {
 	clear(l.fresh)
 }
 
-// Allocate implements memory.Allocator. It panics when the account is empty.
+// Allocate implements memory.Allocator. It panics when the account has too little.
 func (l *ledger) Allocate(size int) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if int64(size) > l.left {
+	if size < 0 || int64(size) > l.left {
 		panic(errOverBody)
 	}
 	l.left -= int64(size)

@@ -75,7 +75,11 @@ func (p *packer) batch(ctx context.Context) (*TrainingBatch, error) {
 		return nil, fmt.Errorf("cursor: %w", err)
 	}
 	p.builder.Field(trainAfter).(*array.StringBuilder).Append(string(after))
-	return newTrainingBatch(p.builder.NewRecord(), p.schema, p.recipe)
+	batch, err := newTrainingBatch(p.builder.NewRecord(), p.schema, p.recipe)
+	if err != nil {
+		return nil, fmt.Errorf("batch of step %d: %w", step, err)
+	}
+	return batch, nil
 }
 
 // fetch makes p.chunk name a chunk to pack.

@@ -187,7 +187,7 @@ func (r *recordingReader) read() (batch *TrainingBatch, err error) {
 	rec.Retain()
 	batch, err = newTrainingBatch(rec, r.schema, r.footer.Recipe)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("batch of step %d: %w", r.step, err)
 	}
 	if batch.Step() != r.step {
 		got := batch.Step()

@@ -2,6 +2,7 @@ package batching
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 
@@ -57,6 +58,7 @@ func TrainingSchema(recipe Recipe) (*arrow.Schema, error) {
 type TrainingBatch struct {
 	record   arrow.Record
 	segments []seq.Segment
+	rows     []Row // read once, so that a damaged column is found before anyone asks
 	after    Cursor
 }
 
@@ -73,18 +75,18 @@ func newTrainingBatch(rec arrow.Record, schema *arrow.Schema, recipe Recipe) (_ 
 		return nil, err
 	}
 	if rec.NumRows() == 0 {
-		return nil, fmt.Errorf("training batch has no rows")
+		return nil, errors.New("it has no rows")
 	}
 	if err := b.view(recipe); err != nil {
-		return nil, fmt.Errorf("training batch of step %d, %w", b.Step(), err)
+		return nil, err
 	}
 	after := rec.Column(trainAfter).(*array.String)
 	last := int(rec.NumRows()) - 1
 	if after.IsNull(last) {
-		return nil, fmt.Errorf("training batch of step %d: its last row has no cursor", b.Step())
+		return nil, errors.New("its last row has no cursor")
 	}
 	if err := decodeStrict([]byte(after.Value(last)), &b.after); err != nil {
-		return nil, fmt.Errorf("training batch of step %d: cursor: %w", b.Step(), err)
+		return nil, fmt.Errorf("cursor: %w", err)
 	}
 	return b, nil
 }
@@ -100,6 +102,7 @@ func (b *TrainingBatch) view(recipe Recipe) error {
 	step, stage := b.record.Column(trainStep).(*array.Int64), b.record.Column(trainStage).(*array.Int32)
 
 	b.segments = make([]seq.Segment, b.record.NumRows())
+	b.rows = make([]Row, b.record.NumRows())
 	total := 0
 	for i := range b.segments {
 		if step.Value(i) != step.Value(0) || stage.Value(i) != stage.Value(0) {
@@ -122,7 +125,7 @@ func (b *TrainingBatch) view(recipe Recipe) error {
 		if err := checkSegment(s, recipe); err != nil {
 			return fmt.Errorf("row %d: %w", i, err)
 		}
-		b.segments[i] = s
+		b.segments[i], b.rows[i] = s, b.row(i)
 		total += s.Len()
 	}
 	if total > recipe.Budget {
@@ -200,7 +203,9 @@ type Row struct {
 }
 
 // Row returns the provenance of the i-th segment.
-func (b *TrainingBatch) Row(i int) Row {
+func (b *TrainingBatch) Row(i int) Row { return b.rows[i] }
+
+func (b *TrainingBatch) row(i int) Row {
 	return Row{
 		Doc:       b.record.Column(trainDoc).(*array.Uint64).Value(i),
 		Epoch:     b.record.Column(trainEpoch).(*array.Uint64).Value(i),
@@ -220,5 +225,5 @@ func (b *TrainingBatch) Record() arrow.Record { return b.record }
 // from then on.
 func (b *TrainingBatch) Release() {
 	b.record.Release()
-	b.record, b.segments = nil, nil
+	b.record, b.segments, b.rows = nil, nil, nil
 }
