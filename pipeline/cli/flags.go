@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/any-order/a3/connectors/file"
+	"github.com/any-order/a3/core/kernels"
+)
+
+// inputFlags say what to read.
+type inputFlags struct {
+	inputs []string
+	format string
+}
+
+func (f *inputFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&f.inputs, "input", "i", nil, "file, glob or - for standard input (repeatable; the same as positional arguments)")
+	flags.StringVar(&f.format, "format", "auto", "of the inputs: auto, jsonl, text (a file is a document) or text-lines")
+}
+
+// openFiles opens the inputs with the file connector; none means standard input.
+func (f *inputFlags) openFiles(env *Env, exclude ...string) (*file.Source, error) {
+	o := file.DefaultSourceOptions()
+	o.Paths, o.Stdin, o.Exclude = f.inputs, env.Stdin, exclude
+	if len(o.Paths) == 0 {
+		o.Paths = []string{"-"}
+	}
+	var err error
+	if o.Format, err = file.ParseFormat(f.format); err != nil {
+		return nil, &usageError{err}
+	}
+	src, err := file.OpenSource(o)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return src, nil
+}
+
+// computeFlags say what to compute with.
+type computeFlags struct {
+	threads int
+	cpu     string
+}
+
+func (f *computeFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.IntVar(&f.threads, "threads", 0, "goroutines that compute; 0 = one for each CPU. It never changes a result")
+	flags.StringVar(&f.cpu, "cpu", "", "CPU level: avx512 or portable; empty = the best. Equal bytes are promised on one level")
+}
+
+func (f *computeFlags) threadCount() int {
+	if f.threads > 0 {
+		return f.threads
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+func (f *computeFlags) kernels() (*kernels.Kernels, error) {
+	if f.threads < 0 {
+		return nil, usagef("--threads is %d; it must not be negative", f.threads)
+	}
+	k, err := kernels.Open(kernels.Level(f.cpu))
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return k, nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// version returns the module's version, or the commit the program was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return "devel"
+}

@@ -1,0 +1,119 @@
+// Package training is the job that fits a model to a corpus: documents are read,
+// tokenized and held in memory, batching draws the groupings, core/train takes the
+// steps, and checkpoints make the run resumable bit for bit.
+package training
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/any-order/a3/batching"
+	"github.com/any-order/a3/core/checkpoint"
+	"github.com/any-order/a3/core/model"
+	"github.com/any-order/a3/core/order"
+	"github.com/any-order/a3/core/train"
+)
+
+// Config is all that determines a run beside the documents. Default fills it.
+type Config struct {
+	Model      Shape            `yaml:"model" json:"model"`
+	Vocab      int              `yaml:"vocab" json:"vocab"`           // size of the vocabulary to learn, if no tokenizer is given
+	Seed       uint64           `yaml:"seed" json:"seed"`             // of weights, shuffling and groupings
+	Batch      int              `yaml:"batch" json:"batch"`           // positions of an optimizer step
+	Given      order.Given      `yaml:"given" json:"given"`           // how given tokens see each other
+	Curriculum order.Curriculum `yaml:"curriculum" json:"curriculum"` // empty = the default for Optimizer.Steps
+	Optimizer  train.Options    `yaml:"optimizer" json:"optimizer"`
+
+	HeldOut   int `yaml:"held_out" json:"held_out"`     // documents kept from training for the losses by order
+	EvalEvery int `yaml:"eval_every" json:"eval_every"` // steps between held-out losses; 0 = at the end of each stage only
+	SaveEvery int `yaml:"save_every" json:"save_every"` // steps between checkpoints
+	Keep      int `yaml:"keep" json:"keep"`             // checkpoints kept
+}
+
+// Shape is the architecture of a model to be trained from scratch.
+type Shape struct {
+	Hidden   int    `yaml:"hidden" json:"hidden"`
+	FFN      int    `yaml:"ffn" json:"ffn"`
+	Layers   int    `yaml:"layers" json:"layers"`
+	Heads    int    `yaml:"heads" json:"heads"`
+	KVHeads  int    `yaml:"kv_heads" json:"kv_heads"`
+	Context  int    `yaml:"context" json:"context"` // most positions of a document
+	Residual string `yaml:"residual" json:"residual"`
+}
+
+// Default returns a small model and settings that train it from scratch.
+func Default() Config {
+	const steps = 1000
+	return Config{
+		Model: Shape{Hidden: 192, FFN: 512, Layers: 6, Heads: 6, KVHeads: 2, Context: 512, Residual: string(model.ResidualLlama)},
+		Vocab: 6144, Seed: 1, Batch: 16384, Given: order.GivenCausal, Optimizer: train.DefaultOptions(steps),
+		HeldOut: 200, SaveEvery: 200, Keep: 2,
+	}
+}
+
+// complete fills what follows from other settings, and validates.
+func (c *Config) complete() error {
+	if len(c.Curriculum) == 0 {
+		c.Curriculum = order.DefaultCurriculum(c.Optimizer.Steps)
+	}
+	if err := c.Optimizer.Validate(); err != nil {
+		return err
+	}
+	if err := c.Curriculum.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case c.HeldOut < 0 || c.EvalEvery < 0:
+		return fmt.Errorf("training: held_out is %d and eval_every %d; neither may be negative", c.HeldOut, c.EvalEvery)
+	case c.SaveEvery < 1:
+		return fmt.Errorf("training: save_every is %d, want at least 1 step", c.SaveEvery)
+	case c.Keep < 1:
+		return fmt.Errorf("training: keep is %d, want at least 1 checkpoint", c.Keep)
+	case c.Model.Heads < 1 || c.Model.Hidden%max(c.Model.Heads, 1) != 0:
+		return fmt.Errorf("training: hidden %d is not a multiple of heads %d", c.Model.Hidden, c.Model.Heads)
+	}
+	return nil
+}
+
+// llama returns the model's configuration for a tokenizer.
+func (c *Config) llama(tok Tokenizer) (*checkpoint.LlamaConfig, error) {
+	bos, eos, err := specials(tok)
+	if err != nil {
+		return nil, err
+	}
+	s := c.Model
+	llama := checkpoint.NewLlamaConfig()
+	llama.VocabSize, llama.HiddenSize, llama.IntermediateSize = tok.Vocab(), s.Hidden, s.FFN
+	llama.NumHiddenLayers, llama.NumAttentionHeads, llama.NumKeyValueHeads = s.Layers, s.Heads, s.KVHeads
+	llama.HeadDim, llama.MaxPositionEmbeddings, llama.TieWordEmbeddings = s.Hidden/s.Heads, s.Context, true
+	llama.RMSNormEps = 1e-5
+	llama.Residual, llama.Given = s.Residual, c.Given.String()
+	llama.BOS, llama.EOS = checkpoint.TokenIDs{bos}, nil
+	if eos != batching.NoToken {
+		llama.EOS = checkpoint.TokenIDs{eos}
+	}
+	return llama, llama.Validate()
+}
+
+// Tokenizer is what the job needs of a tokenizer.
+type Tokenizer interface {
+	Vocab() int
+	BOS() (int32, bool)
+	EOS() (int32, bool)
+}
+
+// specials returns the tokens that begin and end a document. A vocabulary without BOS
+// uses its EOS in both places.
+func specials(tok Tokenizer) (bos, eos int32, err error) {
+	eos, hasEOS := tok.EOS()
+	bos, hasBOS := tok.BOS()
+	switch {
+	case !hasBOS && !hasEOS:
+		return 0, 0, errors.New("the tokenizer has neither a BOS nor an EOS token; a document must start with one: add one to tokenizer.json")
+	case !hasBOS:
+		return eos, eos, nil
+	case !hasEOS:
+		return bos, batching.NoToken, nil
+	}
+	return bos, eos, nil
+}

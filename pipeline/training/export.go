@@ -1,0 +1,40 @@
+package training
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/any-order/a3/core/checkpoint"
+)
+
+// export writes the final model as a directory that Hugging Face's libraries and a3
+// read. One that is there already is replaced.
+func (r *run) export(ctx context.Context, dir string) error {
+	if err := os.RemoveAll(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("replace the model: %w", err)
+	}
+	tensors := r.trainer.Model.Params.SafeTensors()
+	for i := range tensors {
+		tensors[i].DType = checkpoint.BF16
+	}
+	llama := *r.llama
+	llama.TorchDType = "bfloat16"
+	return checkpoint.WriteModel(ctx, dir, checkpoint.NewModel{Config: &llama, Weights: tensors, Tokenizer: r.tokenizer, Card: r.card()})
+}
+
+// card is the part of a model card that the run knows.
+func (r *run) card() string {
+	var b strings.Builder
+	c := &r.Config
+	m := &r.trainer.Model.Config
+	fmt.Fprintf(&b, "# Model\n\n%d parameters: hidden %d, %d layers, %d heads, %d key/value heads, ffn %d, vocabulary %d, context %d, residual %s, given %s.\n",
+		m.Params(), m.Hidden, m.Layers, m.Heads, m.KVHeads, m.FFN, m.Vocab, m.MaxPositions, m.Residual, c.Given)
+	fmt.Fprintf(&b, "\nTrained for %d steps of %d positions on %d documents (%d tokens), seed %d, CPU level %s.\n",
+		c.Optimizer.Steps, c.Batch, r.training.Len(), r.training.Tokens(), c.Seed, r.Kernels.Level())
+	fmt.Fprintf(&b, "\nCurriculum: %s\n", c.Curriculum)
+	return b.String()
+}

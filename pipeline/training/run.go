@@ -1,0 +1,304 @@
+package training
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/any-order/a3/batching"
+	"github.com/any-order/a3/core/checkpoint"
+	"github.com/any-order/a3/core/kernels"
+	"github.com/any-order/a3/core/model"
+	"github.com/any-order/a3/core/train"
+	"github.com/any-order/a3/tokenize"
+)
+
+// Job is one training run.
+type Job struct {
+	Config    Config
+	Corpus    *batching.Corpus
+	Tokenizer *tokenize.Tokenizer
+	Dir       string // of checkpoints, the log and the final model
+	Threads   int
+	Kernels   *kernels.Kernels
+	RecordTo  string // folder for the batches as Arrow IPC; empty = none
+	ReplayOf  string // folder of a recording to train on instead of drawing batches; empty = none
+	AnyLevel  bool   // resume on another CPU level, giving up equal bits
+	Tool      string // program and version, for the manifest
+	Report    func(Progress)
+}
+
+// Progress is told after every step.
+type Progress struct {
+	train.Stats
+	Steps     int                // of the whole run
+	Stage     string             // of the curriculum
+	Positions int                // of documents in this step
+	Elapsed   time.Duration      // of this step
+	HeldOut   map[string]float64 // losses by order in nats a token, if they were measured
+	Saved     string             // checkpoint written, if any
+}
+
+// Outcome is what a finished run leaves.
+type Outcome struct {
+	Model   string             // directory of the final model
+	HeldOut map[string]float64 // losses by order in nats a token
+	Resumed int                // step at which this run began
+}
+
+// Run trains to the last step, or until ctx ends; then the last checkpoint is where the
+// next run goes on. A directory that holds checkpoints of this job is resumed.
+func (j *Job) Run(ctx context.Context) (*Outcome, error) {
+	if err := j.Config.complete(); err != nil {
+		return nil, err
+	}
+	store, err := checkpoint.OpenStore(j.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	r, err := j.prepare()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.resume(ctx, store); err != nil {
+		return nil, err
+	}
+	from := r.trainer.Done
+	if err := r.steps(ctx, store); err != nil {
+		return nil, err
+	}
+	losses, err := r.heldOut.losses(ctx, r.trainer)
+	if err != nil {
+		return nil, err
+	}
+	out := &Outcome{Model: filepath.Join(j.Dir, "model"), HeldOut: losses, Resumed: from}
+	return out, r.export(ctx, out.Model)
+}
+
+// run is the state of a Job while it runs.
+type run struct {
+	*Job
+	llama     *checkpoint.LlamaConfig
+	tokenizer []byte
+	recipe    batching.Recipe
+	trainer   *train.Trainer
+	training  *batching.Corpus
+	heldOut   *heldOut
+	cursor    batching.Cursor
+	log       *runLog
+	settings  []byte // Config as JSON: part of the manifest
+}
+
+func (j *Job) prepare() (*run, error) {
+	r := &run{Job: j}
+	var err error
+	if r.settings, err = json.Marshal(j.Config); err != nil {
+		return nil, err
+	}
+	if r.llama, err = j.Config.llama(j.Tokenizer); err != nil {
+		return nil, err
+	}
+	if r.tokenizer, err = j.Tokenizer.JSON(); err != nil {
+		return nil, err
+	}
+	r.recipe = batching.Recipe{
+		Seed: j.Config.Seed, Vocab: r.llama.VocabSize, BOS: r.llama.BOS[0], EOS: batching.NoToken,
+		Context: j.Config.Model.Context, Budget: j.Config.Batch, Given: j.Config.Given, Curriculum: j.Config.Curriculum,
+	}
+	if len(r.llama.EOS) > 0 {
+		r.recipe.EOS = r.llama.EOS[0]
+	}
+	if err := r.recipe.Validate(); err != nil {
+		return nil, err
+	}
+	training, held, err := j.Corpus.Split(batching.HeldOut{Count: j.Config.HeldOut})
+	if err != nil {
+		return nil, err
+	}
+	r.training = training
+	if r.heldOut, err = newHeldOut(held, r.recipe); err != nil {
+		return nil, err
+	}
+	m, err := model.New(model.ConfigOf(r.llama), j.Kernels)
+	if err != nil {
+		return nil, err
+	}
+	m.Params.Init(j.Config.Seed, m.Config.Layers)
+	m.Pack()
+	r.trainer, err = train.New(m, j.Config.Optimizer, j.Threads)
+	return r, err
+}
+
+// params lists the weights with their moments for a checkpoint.
+func (r *run) params() []checkpoint.Param {
+	t := r.trainer
+	out := make([]checkpoint.Param, len(t.Model.Params.Tensors))
+	for i, p := range t.Model.Params.Tensors {
+		out[i] = checkpoint.Param{Name: p.Name, Shape: p.Shape, Value: p.Data, M: t.First.Tensors[i].Data, V: t.Second.Tensors[i].Data}
+	}
+	return out
+}
+
+// resume restores the newest good checkpoint, if there is one.
+func (r *run) resume(ctx context.Context, store *checkpoint.Store) error {
+	c, _, err := store.Resume(ctx)
+	if errors.Is(err, checkpoint.ErrNoCheckpoint) {
+		r.log, err = openLog(r.Dir, 0)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	m := c.Manifest
+	switch {
+	case !sameJSON(m.Trainer, r.settings):
+		return fmt.Errorf("checkpoint %s was trained with other settings; resume with those, or train into another directory\n  then: %s\n  now:  %s", c.Dir, m.Trainer, r.settings)
+	case !bytes.Equal(c.Tokenizer, r.tokenizer):
+		return fmt.Errorf("checkpoint %s has another tokenizer; resume with it, or train into another directory", c.Dir)
+	case m.CPULevel != string(r.Kernels.Level()) && !r.AnyLevel:
+		return fmt.Errorf("checkpoint %s was trained on CPU level %s, this run uses %s: equal bits need equal levels; pin it with --cpu %s, or give up equal bits with --any-cpu", c.Dir, m.CPULevel, r.Kernels.Level(), m.CPULevel)
+	}
+	if err := c.Restore(r.params()); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(m.Cursor, &r.cursor); err != nil {
+		return fmt.Errorf("checkpoint %s: cursor: %w", c.Dir, err)
+	}
+	r.trainer.Done = int(m.Step)
+	r.trainer.Model.Pack()
+	r.log, err = openLog(r.Dir, r.trainer.Done)
+	return err
+}
+
+func sameJSON(a, b []byte) bool {
+	var x, y bytes.Buffer
+	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
+}
+
+// source gives the batch for a step: a batching.Loader or a batching.Replay.
+type source interface {
+	Next(ctx context.Context, step int) (*batching.TrainingBatch, error)
+	Close() error
+}
+
+func (r *run) open() (source, error) {
+	if r.ReplayOf != "" {
+		return batching.OpenReplay(r.ReplayOf, nil)
+	}
+	return batching.NewCorpusLoader(r.training, 0, r.recipe, batching.LoaderOptions{From: r.cursor})
+}
+
+// steps trains from where the trainer stands to the last step.
+func (r *run) steps(ctx context.Context, store *checkpoint.Store) (err error) {
+	defer func() { err = errors.Join(err, r.log.Close()) }()
+	src, err := r.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	var recorder *batching.Recorder
+	if r.RecordTo != "" {
+		if recorder, err = batching.NewRecorder(r.RecordTo, r.recipe, batching.RecorderOptions{From: r.trainer.Done}); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, recorder.Close()) }()
+	}
+	for r.trainer.Done < r.Config.Optimizer.Steps {
+		p, err := r.step(ctx, src, recorder)
+		if err != nil {
+			return err
+		}
+		if p.HeldOut, err = r.evaluate(ctx, p.Step); err != nil {
+			return err
+		}
+		if err := r.log.write(&p); err != nil {
+			return err
+		}
+		if done := r.trainer.Done; done%r.Config.SaveEvery == 0 || done == r.Config.Optimizer.Steps {
+			if recorder != nil {
+				if err := recorder.Flush(); err != nil {
+					return err
+				}
+			}
+			if p.Saved, err = r.save(ctx, store, &p); err != nil {
+				return err
+			}
+		}
+		if r.Report != nil {
+			r.Report(p)
+		}
+	}
+	return nil
+}
+
+func (r *run) step(ctx context.Context, src source, recorder *batching.Recorder) (p Progress, err error) {
+	start := time.Now()
+	batch, err := src.Next(ctx, r.trainer.Done)
+	if errors.Is(err, io.EOF) {
+		return p, fmt.Errorf("the recording ends before step %d", r.trainer.Done)
+	}
+	if err != nil {
+		return p, err
+	}
+	defer batch.Release()
+	if recorder != nil {
+		if err := recorder.Write(batch); err != nil {
+			return p, err
+		}
+	}
+	stats, err := r.trainer.Step(ctx, batch.Segments())
+	if err != nil {
+		return p, err
+	}
+	r.cursor = batch.After()
+	return Progress{
+		Stats: stats, Steps: r.Config.Optimizer.Steps, Stage: r.Config.Curriculum[batch.Stage()].Name,
+		Positions: batch.Positions(), Elapsed: time.Since(start),
+	}, nil
+}
+
+// evaluate measures the held-out losses where they are due: at the end of a stage and
+// every EvalEvery steps.
+func (r *run) evaluate(ctx context.Context, step int) (map[string]float64, error) {
+	here, _ := r.Config.Curriculum.At(step)
+	next, _ := r.Config.Curriculum.At(step + 1)
+	due := here != next || r.trainer.Done == r.Config.Optimizer.Steps
+	if every := r.Config.EvalEvery; every > 0 && r.trainer.Done%every == 0 {
+		due = true
+	}
+	if !due {
+		return nil, nil
+	}
+	return r.heldOut.losses(ctx, r.trainer)
+}
+
+func (r *run) save(ctx context.Context, store *checkpoint.Store, p *Progress) (string, error) {
+	cursor, err := json.Marshal(r.cursor)
+	if err != nil {
+		return "", err
+	}
+	losses := map[string]float64{"train": p.Loss}
+	for name, loss := range p.HeldOut {
+		losses["held_out/"+name] = loss
+	}
+	dir, err := store.Save(ctx, &checkpoint.State{
+		Manifest: checkpoint.Manifest{
+			Step: int64(r.trainer.Done), Seed: r.Config.Seed, Curriculum: r.Config.Curriculum.String(),
+			Cursor: cursor, Losses: losses, Trainer: r.settings, MicroBatch: r.Config.Batch, Shards: r.Config.Optimizer.Shards,
+			Compute: "f32", CPULevel: string(r.Kernels.Level()), Tool: r.Tool,
+		},
+		Config: r.llama, Tokenizer: r.tokenizer, Params: r.params(),
+	})
+	if err != nil {
+		return "", err
+	}
+	_, err = store.Prune(checkpoint.Retention{Last: r.Config.Keep})
+	return dir, err
+}
