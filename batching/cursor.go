@@ -53,7 +53,7 @@ func (c *Cursor) done(it item) int {
 		}
 		return 0
 	}
-	if m := c.mark(it.doc.Origin); m != nil && m.Chunk > 0 && m.Offset == it.doc.Origin.Offset {
+	if m := c.mark(it.doc.Origin); m != nil && m.Offset == it.doc.Origin.Offset {
 		return m.Chunk
 	}
 	return 0

@@ -299,6 +299,22 @@ func TestStreamResumeInAnotherOrder(t *testing.T) {
 	}
 }
 
+// TestStreamLostDocument: when the source no longer has the document that the mark stands
+// within, the next one is trained whole.
+func TestStreamLostDocument(t *testing.T) {
+	doc := testDocument(0, 40) // three chunks
+	doc.Origin = Origin{Stream: "topic", Partition: 0, Offset: 6, Next: 7}
+	from := Cursor{Marks: []Mark{{Stream: "topic", Partition: 0, Next: 5, Offset: 5, Chunk: 2}}}
+	batches := streamBatches(t, []Document{doc}, LoaderOptions{Mem: checked(t), From: from})
+	if got := batches[0].Row(0); got.Offset != 6 || got.Chunk != 0 {
+		t.Errorf("the first row is %+v", got)
+	}
+	want := []Mark{{Stream: "topic", Partition: 0, Next: 7}}
+	if got := batches[len(batches)-1].After().Marks; !slices.Equal(got, want) {
+		t.Errorf("marks %+v, want %+v", got, want)
+	}
+}
+
 // TestStreamBlocks: waiting for documents ends with the context and with Close.
 func TestStreamBlocks(t *testing.T) {
 	l, err := NewStreamLoader(&sliceStream{docs: []Document{testDocument(0, 3)}, blocks: true}, testRecipe(), LoaderOptions{Mem: checked(t)})
