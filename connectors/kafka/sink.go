@@ -62,7 +62,6 @@ func OpenSink(ctx context.Context, o SinkOptions) (*Sink, error) {
 	opts := append(base,
 		kgo.DefaultProduceTopic(o.Topic),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.RecordDeliveryTimeout(o.DeliveryTimeout),
 		kgo.ProducerLinger(0), // Write hands over whole batches
 	)
 	if batchBytes > 0 {
@@ -108,15 +107,22 @@ func (s *Sink) Write(ctx context.Context, records []connectors.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	// Not the client's own delivery timeout: that one counts from the record's time,
+	// which is the input's.
+	waiting, cancel := context.WithTimeoutCause(ctx, s.opts.DeliveryTimeout, errDeliveryTimeout)
+	defer cancel()
 	var mu sync.Mutex
 	failed := map[int]error{} // mu
 	var pending sync.WaitGroup
 	pending.Add(len(records))
 	for i, rec := range records {
-		s.client.Produce(ctx, toKafka(rec), func(_ *kgo.Record, err error) {
+		s.client.Produce(waiting, toKafka(rec), func(_ *kgo.Record, err error) {
 			defer pending.Done()
 			if err == nil {
 				return
+			}
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = context.Cause(waiting)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -144,6 +150,8 @@ func (s *Sink) Write(ctx context.Context, records []connectors.Record) error {
 	}
 	return &connectors.ItemError{Failed: failed}
 }
+
+var errDeliveryTimeout = errors.New("not delivered within the delivery timeout")
 
 // produceError names the record, and tells the fault of a record from that of the
 // cluster.

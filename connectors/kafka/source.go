@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -48,6 +49,7 @@ type Source struct {
 	joined   bool                 // mu: an assignment has come
 	failed   error                // mu: what ends the source
 	stopPoll context.CancelFunc   // mu: ends the poll under way; nil for none
+	woken    bool                 // mu: something happened since Read looked
 	ended    bool                 // mu: io.EOF was returned
 }
 
@@ -86,6 +88,8 @@ func OpenSource(ctx context.Context, o SourceOptions) (*Source, error) {
 		kgo.ConsumeStartOffset(start),
 		// Offsets that retention has removed: go on with the oldest that is left.
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		// A partition that joins waits for the fetch under way at its broker.
+		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // their offsets count for until=end and for the lag
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
@@ -193,6 +197,7 @@ func (s *Source) failIfLasting(err error) {
 
 // wakePoll ends the poll under way, so that Read looks again. The caller holds mu.
 func (s *Source) wakePoll() {
+	s.woken = true
 	if s.stopPoll != nil {
 		s.stopPoll()
 	}
@@ -213,6 +218,9 @@ func (s *Source) Read(ctx context.Context, max int) ([]connectors.Delivery, erro
 
 // readable returns why there is nothing more to read, or nil.
 func (s *Source) readable(ctx context.Context) error {
+	s.mu.Lock()
+	s.woken = false
+	s.mu.Unlock()
 	select {
 	case <-s.closed:
 		return connectors.ErrClosed
@@ -251,13 +259,17 @@ const recheck = 500 * time.Millisecond
 
 // poll waits for records and tracks them. It may return nothing, to be called again.
 func (s *Source) poll(ctx context.Context, max int) ([]connectors.Delivery, error) {
-	pollCtx, stop := context.WithCancel(ctx)
+	wait := time.Duration(math.MaxInt64)
 	if s.opts.Until == UntilEnd {
-		pollCtx, stop = context.WithTimeout(ctx, recheck)
+		wait = recheck
 	}
+	pollCtx, stop := context.WithTimeout(ctx, wait)
 	defer stop()
 	s.mu.Lock()
 	s.stopPoll = stop
+	if s.woken {
+		stop()
+	}
 	s.mu.Unlock()
 
 	fetches := s.client.PollRecords(pollCtx, max)
@@ -273,6 +285,9 @@ func (s *Source) poll(ctx context.Context, max int) ([]connectors.Delivery, erro
 			return // taken away: its next owner reads it
 		}
 		p.position = r.Offset + 1
+		if s.opts.Until == UntilEnd && r.Offset >= s.bounds.end[r.Partition] {
+			return // came after the start: left to the next job of the group
+		}
 		origin := connectors.Origin{Stream: r.Topic, Partition: r.Partition, Offset: r.Offset, Next: r.Offset + 1}
 		if r.Attrs.IsControl() {
 			p.acks.Track(origin, 0)(nil)

@@ -1,0 +1,118 @@
+package kafka
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/any-order/a3/connectors"
+)
+
+func TestParseSource(t *testing.T) {
+	got, err := ParseSource("kafka://a,b:9,[::1]:7/stories-in?group=g&instance=w1&client_id=c&start=latest&until=end" +
+		"&commit_interval=250ms&session_timeout=6s&rebalance_timeout=7s&max_unsettled=9&max_unsettled_bytes=10")
+	want := SourceOptions{
+		Brokers: []string{"a:9092", "b:9", "[::1]:7"}, Topic: "stories-in", Group: "g", Instance: "w1", ClientID: "c",
+		Start: StartLatest, Until: UntilEnd, CommitInterval: 250 * time.Millisecond,
+		SessionTimeout: 6 * time.Second, RebalanceTimeout: 7 * time.Second, MaxUnsettled: 9, MaxUnsettledBytes: 10,
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+	}
+	got, err = ParseSource("kafka://a/t?group=g")
+	want = DefaultSourceOptions()
+	want.Brokers, want.Topic, want.Group = []string{"a:9092"}, "t", "g"
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("defaults: got %+v, %v", got, err)
+	}
+}
+
+func TestParseSink(t *testing.T) {
+	got, err := ParseSink("kafka://kafka:9092/stories-out?client_id=c&max_message_bytes=8388608&delivery_timeout=30s")
+	want := SinkOptions{Brokers: []string{"kafka:9092"}, Topic: "stories-out", ClientID: "c", MaxMessageBytes: 8 << 20, DeliveryTimeout: 30 * time.Second}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestParseErrorsSayWhatToDo(t *testing.T) {
+	source := func(a string) error { _, err := ParseSource(a); return err }
+	sink := func(a string) error { _, err := ParseSink(a); return err }
+	for _, c := range []struct {
+		parse         func(string) error
+		address, want string
+	}{
+		{source, "stories.jsonl", "must begin with kafka://"},
+		{source, "kafka://a:9092/t", "add ?group=NAME"},
+		{source, "kafka://a:9092?group=g", "the topic is missing"},
+		{source, "kafka:///t?group=g", "a broker is empty"},
+		{source, "kafka://a,,b/t?group=g", "a broker is empty"},
+		{source, "kafka://a/t/u?group=g", "one topic only"},
+		{source, "kafka://a/t u?group=g", "letters, digits"},
+		{source, "kafka://a/..?group=g", "letters, digits"},
+		{source, "kafka://a b/t?group=g", "must be host:port"},
+		{source, "kafka://me:secret@a/t?group=g", "takes no user and password"},
+		{source, "kafka://a/t?grup=g", `unknown parameter "grup": did you mean "group"?`},
+		{source, "kafka://a/t?group=g&max_unsetled=1", `did you mean "max_unsettled"?`},
+		{source, "kafka://a/t?group=g&colour=red", "use client_id, commit_interval, group, "},
+		{source, "kafka://a/t?group=g&group=h", `"group" is given 2 times`},
+		{source, "kafka://a/t?group=", `"group": is empty`},
+		{source, "kafka://a/t?group=g&start=middle", `"middle" is not one of earliest, latest`},
+		{source, "kafka://a/t?group=g&commit_interval=5", `"5" is not a duration such as`},
+		{source, "kafka://a/t?group=g&commit_interval=-5s", "must be above 0"},
+		{source, "kafka://a/t?group=g&session_timeout=1ms", "between 100ms and 1h"},
+		{source, "kafka://a/t?group=g&rebalance_timeout=2h", "between 100ms and 1h"},
+		{source, "kafka://a/t?group=g&max_unsettled=many", `"many" is not a whole number`},
+		{source, "kafka://a/t?group=g&max_unsettled=0", "between 1 and 1000000"},
+		{source, "kafka://a/t?group=g&max_unsettled_bytes=0", "at least 1"},
+		{source, "kafka://a/t?group=g&x=%zz", "invalid URL escape"},
+		{source, "kafka://a/t?group=g&max_message_bytes=5000", "is for an output, not for an input"},
+		{sink, "kafka://a/t?group=g", "is for an input, not for an output"},
+		{sink, "kafka://a/t?max_message_bytes=99999999999", "not a whole number in range"},
+		{sink, "kafka://a/t?max_message_bytes=5", "between 1 KiB and 100 MiB"},
+		{sink, "kafka://a/t?delivery_timeout=1ms", "between 1s and 24h"},
+	} {
+		err := c.parse(c.address)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", c.address, err, c.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("the error shows a password: %v", err)
+		}
+	}
+}
+
+func TestFromIsChecked(t *testing.T) {
+	o, err := ParseSource("kafka://a/t?group=g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range [][]connectors.Origin{
+		{{Stream: "other", Partition: 0}},
+		{{Stream: "t", Partition: connectors.NoPartition}},
+		{{Stream: "t", Partition: 0, Next: -1}},
+		{{Stream: "t", Partition: 0}, {Stream: "t", Partition: 0}},
+	} {
+		if o.From = from; o.Validate() == nil {
+			t.Errorf("%+v is accepted", from)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{
+		"kafka://a,b:9/t?group=g", "kafka://[::1]/t?group=g&until=end", "kafka://a/t?max_message_bytes=2048",
+		"kafka://:1/t?group", "kafka://a/t?%67roup=g;", "kafka://[/t?group=g", "kafka://,/",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if o, err := ParseSource(s); err == nil && (o.Validate() != nil || o.Group == "" || o.Topic == "" || len(o.Brokers) == 0) {
+			t.Errorf("%q gives %+v", s, o)
+		}
+		if o, err := ParseSink(s); err == nil && (o.Validate() != nil || o.Topic == "" || len(o.Brokers) == 0) {
+			t.Errorf("%q gives %+v", s, o)
+		}
+	})
+}
