@@ -4,7 +4,7 @@
 //
 // The environment variable A3_ORACLE names the folder that holds manifest.json; a
 // relative path counts from the repository's root. Without it the cases in
-// core/internal/oracle/testdata are used.
+// core/internal/oracle/testdata are used: see the README there.
 package oracle
 
 import (
@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/any-order/a3/core/checkpoint"
@@ -49,45 +50,71 @@ func Root() string {
 	return filepath.Join(filepath.Dir(file), "..", "..", "..")
 }
 
+// folder returns the folder that a value of A3_ORACLE names.
+func folder(value string) string {
+	switch {
+	case value == "":
+		return filepath.Join(Root(), "core", "internal", "oracle", "testdata")
+	case filepath.IsAbs(value):
+		return value
+	}
+	return filepath.Join(Root(), value)
+}
+
 // Open reads the manifest and checks every file's digest.
 func Open(t testing.TB) *Set {
 	t.Helper()
-	dir := os.Getenv("A3_ORACLE")
-	switch {
-	case dir == "":
-		dir = filepath.Join(Root(), "core", "internal", "oracle", "testdata")
-	case !filepath.IsAbs(dir):
-		dir = filepath.Join(Root(), dir)
+	s, err := read(folder(os.Getenv("A3_ORACLE")))
+	if err != nil {
+		t.Fatal(err)
 	}
+	return s
+}
+
+func read(dir string) (*Set, error) {
 	s := &Set{Dir: dir}
-	ReadJSON(t, filepath.Join(dir, "manifest.json"), s)
+	b, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	if err != nil {
+		return nil, fmt.Errorf("golden vectors: %w", err)
+	}
+	if err := json.Unmarshal(b, s); err != nil {
+		return nil, fmt.Errorf("golden vectors in %s: %w", dir, err)
+	}
+	if len(s.Cases) == 0 || len(s.Files) == 0 {
+		return nil, fmt.Errorf("golden vectors in %s: the manifest lists %d cases and %d files", dir, len(s.Cases), len(s.Files))
+	}
 	for _, f := range s.Files {
 		b, err := os.ReadFile(filepath.Join(dir, f.Path))
 		if err != nil {
-			t.Fatalf("golden file: %v", err)
+			return nil, fmt.Errorf("golden file: %w", err)
 		}
 		if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != f.SHA256 {
-			t.Fatalf("golden file %s does not have the digest of the manifest", f.Path)
+			return nil, fmt.Errorf("golden file %s does not have the digest of the manifest", f.Path)
 		}
 	}
-	return s
+	return s, nil
 }
 
 // Each runs f for every case of the given kinds, and fails if there is none.
 func (s *Set) Each(t *testing.T, f func(t *testing.T, c Case), kinds ...string) {
 	t.Helper()
-	n := 0
-	for _, c := range s.Cases {
-		for _, kind := range kinds {
-			if c.Kind == kind {
-				n++
-				t.Run(c.Name, func(t *testing.T) { f(t, c) })
-			}
-		}
-	}
-	if n == 0 {
+	cases := s.of(kinds...)
+	if len(cases) == 0 {
 		t.Fatalf("%s holds no case of kind %v", s.Dir, kinds)
 	}
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) { f(t, c) })
+	}
+}
+
+// of returns the cases of the given kinds.
+func (s *Set) of(kinds ...string) (cases []Case) {
+	for _, c := range s.Cases {
+		if slices.Contains(kinds, c.Kind) {
+			cases = append(cases, c)
+		}
+	}
+	return cases
 }
 
 // ReadJSON decodes a file.
