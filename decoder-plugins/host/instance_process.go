@@ -9,7 +9,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/any-order/a3/core/strategy"
 	"github.com/any-order/a3/decoder-plugins/internal/remote"
 )
 
@@ -34,9 +33,7 @@ func (p *pluginProcess) Broken() bool {
 
 // Explain tells a crash from a session that the plugin ended while it lives on.
 func (p *pluginProcess) Explain(err error) error {
-	var violation *strategy.Violation
-	switch {
-	case errors.As(err, &violation), errors.Is(err, ErrRefused), errors.Is(err, ErrTimeout):
+	if errors.Is(err, ErrRefused) || errors.Is(err, ErrTimeout) {
 		return err
 	}
 	switch status.Code(err) {

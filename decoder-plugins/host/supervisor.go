@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/any-order/a3/core/strategy"
 )
 
 // supervisor keeps one instance of a strategy running. It is used by one caller at a
@@ -38,7 +40,7 @@ func (s *supervisor) get(ctx context.Context) (instance, error) {
 			if !s.current.Broken() {
 				return s.current, nil
 			}
-			s.failed(s.current.Explain(errors.New("it ended between two calls")))
+			s.failed(fmt.Errorf("strategy %s, between two calls: %w", s.name, s.current.Explain(errors.New("the session is over"))))
 			continue
 		}
 		if err := s.pause(ctx); err != nil {
@@ -130,7 +132,9 @@ func (s *supervisor) attempt(ctx context.Context, f func(instance) (served bool,
 		}
 		return true, context.Cause(ctx)
 	case err != nil:
-		err = fmt.Errorf("strategy %s: %w", s.name, current.Explain(err))
+		if v := (*strategy.Violation)(nil); !errors.As(err, &v) { // which names the strategy itself
+			err = fmt.Errorf("strategy %s: %w", s.name, current.Explain(err))
+		}
 		s.failed(err)
 	case served:
 		s.served()
