@@ -1,0 +1,77 @@
+package seq
+
+import (
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// The prefixes of the order trick are the masks of the definition: for every pair of
+// positions, the content row of i sees the key of j if group[j] <= group[i], the query
+// row if group[j] < group[i].
+func TestOrderIsTheMask(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		group := rapid.SliceOfN(rapid.Int32Range(-3, 6), 0, 30).Draw(t, "group")
+		o := NewOrder(group)
+		if o.Len() != len(group) {
+			t.Fatalf("%d ranks for %d positions", o.Len(), len(group))
+		}
+		rank := make([]int32, len(group)) // position -> rank
+		for i := range rank {
+			rank[i] = -1
+		}
+		for r, p := range o.Position {
+			if rank[p] >= 0 {
+				t.Fatalf("position %d has two ranks", p)
+			}
+			rank[p] = int32(r)
+		}
+		for i := range group {
+			for j := range group {
+				if got, want := rank[j] < o.ContentEnd[rank[i]], group[j] <= group[i]; got != want {
+					t.Fatalf("content row %d sees key %d: %v, want %v", i, j, got, want)
+				}
+				if got, want := rank[j] < o.QueryEnd[rank[i]], group[j] < group[i]; got != want {
+					t.Fatalf("query row %d sees key %d: %v, want %v", i, j, got, want)
+				}
+				if group[i] == group[j] && i < j && rank[i] > rank[j] {
+					t.Fatalf("positions %d and %d of one group are not ascending", i, j)
+				}
+			}
+		}
+	})
+}
+
+// Group ids are compared only: any ids in the same order mean the same.
+func TestOrderDependsOnTheOrderOfGroups(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		group := rapid.SliceOfN(rapid.Int32Range(0, 9), 1, 20).Draw(t, "group")
+		ids := rapid.SliceOfNDistinct(rapid.Int32(), 10, 10, rapid.ID[int32]).Draw(t, "ids")
+		slices.Sort(ids)
+		renamed := make([]int32, len(group))
+		for i, g := range group {
+			renamed[i] = ids[g]
+		}
+		a, b := NewOrder(group), NewOrder(renamed)
+		if !slices.Equal(a.Position, b.Position) || !slices.Equal(a.QueryEnd, b.QueryEnd) || !slices.Equal(a.ContentEnd, b.ContentEnd) {
+			t.Fatalf("%v and %v have different orders", group, renamed)
+		}
+	})
+}
+
+func TestOrderExample(t *testing.T) {
+	o := NewOrder([]int32{0, 2, 1, 2, 1})
+	for _, c := range []struct {
+		name      string
+		got, want []int32
+	}{
+		{"position", o.Position, []int32{0, 2, 4, 1, 3}},
+		{"query end", o.QueryEnd, []int32{0, 1, 1, 3, 3}},
+		{"content end", o.ContentEnd, []int32{1, 3, 3, 5, 5}},
+	} {
+		if !slices.Equal(c.got, c.want) {
+			t.Errorf("%s %v, want %v", c.name, c.got, c.want)
+		}
+	}
+}
