@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/any-order/a3/pipeline/training"
 )
 
 // The exit codes.
@@ -20,7 +22,7 @@ const (
 	ExitOK      = 0
 	ExitFailed  = 1   // some records failed, or the job did
 	ExitUsage   = 2   // the command line or configuration is wrong; nothing was done
-	ExitStopped = 130 // stopped by a second signal
+	ExitStopped = 130 // stopped by a signal before the input was exhausted; finished work is kept
 )
 
 // Env is what the command line touches of the world.
@@ -28,18 +30,25 @@ type Env struct {
 	Args           []string // without the program's name
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+	Environ        []string        // as from os.Environ; what plugins may see of it is a list of names
+	Stop           <-chan struct{} // closed: finish what has been read, then end
 }
 
-// Main runs the command line of this process and returns its exit code.
+// Main runs the command line of this process and returns its exit code. The first
+// interrupt or termination signal asks for a graceful stop, the second ends at once.
 func Main() int {
-	// The first signal asks for a graceful stop, the second ends at once.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	stop := make(chan struct{})
 	go func() {
-		<-ctx.Done()
-		stop() // from here on signals have their default effect again
+		<-signals
+		close(stop)
+		<-signals
+		os.Exit(ExitStopped)
 	}()
-	return Run(ctx, Env{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+	return Run(context.Background(), Env{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Stop: stop,
+	})
 }
 
 // Run runs a command line and returns its exit code.
@@ -51,15 +60,16 @@ func Run(ctx context.Context, env Env) int {
 	root.SetErr(env.Stderr)
 	err := root.ExecuteContext(ctx)
 	var failed *recordsFailed
+	var stopped *training.StoppedError
 	switch {
 	case err == nil:
 		return ExitOK
 	case errors.As(err, &failed):
 		fmt.Fprintf(env.Stderr, "a3: %v\n", err)
 		return ExitFailed
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		fmt.Fprintln(env.Stderr, "a3: stopped; finished work is kept, the same command goes on from there")
-		return ExitFailed
+	case errors.Is(err, errStopped), errors.As(err, &stopped):
+		fmt.Fprintf(env.Stderr, "a3: %v\n", err)
+		return ExitStopped
 	}
 	fmt.Fprintf(env.Stderr, "a3: %v\n", err)
 	var usage *usageError
@@ -75,6 +85,9 @@ type recordsFailed struct{ failed, total int }
 func (e *recordsFailed) Error() string {
 	return fmt.Sprintf("%d of %d records failed", e.failed, e.total)
 }
+
+// errStopped is the outcome of a job that was stopped before its input was exhausted.
+var errStopped = errors.New("stopped; finished work is kept, the same command goes on from there")
 
 // usageError is a mistake in the command line or a configuration.
 type usageError struct{ error }
@@ -92,11 +105,37 @@ from them, with a language model that predicts any subset of tokens in any order
 (A3, arXiv 2601.13228). A decode strategy, a plugin process, decides which blanks
 are filled when.
 
-Exit codes: 0 success, 1 some records or the job failed, 2 wrong usage.`,
+Exit codes: 0 success, 1 some records or the job failed, 2 wrong usage, 130 stopped by a
+signal (finished work is kept; a second signal ends at once).`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          noCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newTrain(env))
+	root.AddCommand(
+		newInfill(env), newRewrite(env), newScore(env), newTrain(env),
+		newPlugins(env), newModel(env), newVersion(env), newServePlugin(),
+	)
 	return root
+}
+
+// noCommand is the argument check of a command that only has subcommands.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if close := cmd.SuggestionsFor(args[0]); len(close) > 0 {
+		hint = "; did you mean " + close[0] + "?"
+	}
+	return usagef("%s has no command %q%s", cmd.CommandPath(), args[0], hint)
+}
+
+// noArgs is the argument check of a command that takes none.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no argument, got %q", cmd.CommandPath(), args[0])
+	}
+	return nil
 }

@@ -134,6 +134,8 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	job := training.Job{
 		Config: c, Corpus: corpus, Tokenizer: tok, Dir: f.output, Threads: f.threadCount(), Kernels: k,
 		RecordTo: f.recordTo, ReplayOf: f.replayOf, AnyLevel: f.anyCPU, Tool: "a3 " + version(), Report: progress.report,
+		Warn: func(text string) { fmt.Fprintf(env.Stderr, "passed over a damaged checkpoint: %s\n", text) },
+		Stop: env.Stop,
 	}
 	out, err := job.Run(ctx)
 	if err != nil {

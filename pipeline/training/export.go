@@ -2,9 +2,7 @@ package training
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 
@@ -12,10 +10,11 @@ import (
 )
 
 // export writes the final model as a directory that Hugging Face's libraries and a3
-// read. One that is there already is replaced.
+// read. One that is there already is replaced once the new one is complete.
 func (r *run) export(ctx context.Context, dir string) error {
-	if err := os.RemoveAll(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("replace the model: %w", err)
+	aside := dir + ".new"
+	if err := os.RemoveAll(aside); err != nil {
+		return fmt.Errorf("write the model: %w", err)
 	}
 	tensors := r.trainer.Model.Params.SafeTensors()
 	for i := range tensors {
@@ -23,7 +22,14 @@ func (r *run) export(ctx context.Context, dir string) error {
 	}
 	llama := *r.llama
 	llama.TorchDType = "bfloat16"
-	return checkpoint.WriteModel(ctx, dir, checkpoint.NewModel{Config: &llama, Weights: tensors, Tokenizer: r.tokenizer, Card: r.card()})
+	model := checkpoint.NewModel{Config: &llama, Weights: tensors, Tokenizer: r.tokenizer, Card: r.card()}
+	if err := checkpoint.WriteModel(ctx, aside, model); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("replace the model: %w", err)
+	}
+	return os.Rename(aside, dir)
 }
 
 // card is the part of a model card that the run knows.

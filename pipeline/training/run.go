@@ -31,6 +31,16 @@ type Job struct {
 	AnyLevel  bool   // resume on another CPU level, giving up equal bits
 	Tool      string // program and version, for the manifest
 	Report    func(Progress)
+	Warn      func(string)    // told of damaged checkpoints that were passed over
+	Stop      <-chan struct{} // closed: write a checkpoint after this step, then end
+}
+
+// StoppedError says that Stop was closed before the last step. The checkpoint is
+// written: running the job again goes on from there.
+type StoppedError struct{ Step, Steps int }
+
+func (e *StoppedError) Error() string {
+	return fmt.Sprintf("stopped after step %d of %d; the same command goes on from there", e.Step, e.Steps)
 }
 
 // Progress is told after every step.
@@ -147,7 +157,12 @@ func (r *run) params() []checkpoint.Param {
 
 // resume restores the newest good checkpoint, if there is one.
 func (r *run) resume(ctx context.Context, store *checkpoint.Store) error {
-	c, _, err := store.Resume(ctx)
+	c, torn, err := store.Resume(ctx)
+	for _, t := range torn {
+		if r.Warn != nil {
+			r.Warn(t.Error())
+		}
+	}
 	if errors.Is(err, checkpoint.ErrNoCheckpoint) {
 		r.log, err = openLog(r.Dir, 0)
 		return err
@@ -221,7 +236,9 @@ func (r *run) steps(ctx context.Context, store *checkpoint.Store) (err error) {
 		if err := r.log.write(&p); err != nil {
 			return err
 		}
-		if done := r.trainer.Done; done%r.Config.SaveEvery == 0 || done == r.Config.Optimizer.Steps {
+		done, last := r.trainer.Done, r.Config.Optimizer.Steps
+		stop := r.stopped() && done < last
+		if stop || done%r.Config.SaveEvery == 0 || done == last {
 			if recorder != nil {
 				if err := recorder.Flush(); err != nil {
 					return err
@@ -234,8 +251,20 @@ func (r *run) steps(ctx context.Context, store *checkpoint.Store) (err error) {
 		if r.Report != nil {
 			r.Report(p)
 		}
+		if stop {
+			return &StoppedError{done, last}
+		}
 	}
 	return nil
+}
+
+func (r *run) stopped() bool {
+	select {
+	case <-r.Stop:
+		return true
+	default:
+		return false
+	}
 }
 
 func (r *run) step(ctx context.Context, src source, recorder *batching.Recorder) (p Progress, err error) {

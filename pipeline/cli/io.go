@@ -1,0 +1,229 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/any-order/a3/connectors"
+	"github.com/any-order/a3/connectors/file"
+	"github.com/any-order/a3/connectors/kafka"
+	"github.com/any-order/a3/pipeline"
+)
+
+// kafkaScheme begins an address that is a topic, not a file.
+const kafkaScheme = "kafka://"
+
+// outputFlags say where results go.
+type outputFlags struct {
+	output, deadLetters string
+	overwrite           bool
+}
+
+func (f *outputFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVarP(&f.output, "output", "o", "-", "file, - for standard output, or kafka://broker/topic")
+	flags.StringVar(&f.deadLetters, "dead-letters", "", "file or kafka://broker/topic for records that failed; empty = complaints on standard error")
+	flags.BoolVar(&f.overwrite, "overwrite", false, "start over: replace the output instead of going on behind what it holds")
+}
+
+// streams are the ends of a pipeline.
+type streams struct {
+	src        connectors.Source
+	sink, dead connectors.Sink
+	endless    bool // the source never ends: being stopped is its normal end
+}
+
+// open connects source, sink and dead letters. run is the identity of what is computed:
+// an output of another run is not continued.
+func (f *jobFlags) openStreams(ctx context.Context, env *Env, run string) (s *streams, err error) {
+	s = &streams{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(ctx))
+		}
+	}()
+	if s.sink, err = openSink(ctx, env, f.output, run, f.overwrite); err != nil {
+		return s, err
+	}
+	s.dead = pipeline.Complaints{W: env.Stderr}
+	if f.deadLetters != "" {
+		if s.dead, err = openSink(ctx, env, f.deadLetters, run+"; dead letters", f.overwrite); err != nil {
+			return s, err
+		}
+		if !strings.HasPrefix(f.deadLetters, kafkaScheme) {
+			s.dead = pipeline.Enveloped{Sink: s.dead}
+		}
+	}
+	err = f.openSource(ctx, env, s)
+	return s, err
+}
+
+func (f *jobFlags) openSource(ctx context.Context, env *Env, s *streams) error {
+	var topics int
+	for _, in := range f.inputs {
+		if strings.HasPrefix(in, kafkaScheme) {
+			topics++
+		}
+	}
+	switch {
+	case topics == 0:
+		var exclude []string
+		for _, out := range []string{f.output, f.deadLetters} {
+			if out != "" && out != "-" && !strings.HasPrefix(out, kafkaScheme) {
+				exclude = append(exclude, out)
+			}
+		}
+		src, err := f.openFiles(env, exclude...)
+		if err != nil {
+			return err
+		}
+		s.src = src
+		return nil
+	case len(f.inputs) > 1:
+		return usagef("a topic must be the only input, got %d inputs", len(f.inputs))
+	}
+	o, err := kafka.ParseSource(f.inputs[0])
+	if err != nil {
+		return &usageError{err}
+	}
+	src, err := kafka.OpenSource(ctx, o)
+	if err != nil {
+		return err
+	}
+	s.src, s.endless = src, o.Until == kafka.UntilForever
+	return nil
+}
+
+func openSink(ctx context.Context, env *Env, address, run string, overwrite bool) (connectors.Sink, error) {
+	if strings.HasPrefix(address, kafkaScheme) {
+		o, err := kafka.ParseSink(address)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		sink, err := kafka.OpenSink(ctx, o)
+		if err != nil {
+			return nil, err // not a nil *kafka.Sink in the interface
+		}
+		return sink, nil
+	}
+	o := file.DefaultSinkOptions()
+	o.Path, o.Run, o.Overwrite, o.Stdout = address, run, overwrite, env.Stdout
+	sink, err := file.OpenSink(o)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return sink, nil
+}
+
+// closeTimeout bounds the last acknowledgements.
+const closeTimeout = 30 * time.Second
+
+// close closes the sinks, so that everything is durable, then the source.
+func (s *streams) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	var err error
+	for _, c := range []interface{ Close(context.Context) error }{s.sink, s.dead, s.src} {
+		if c != nil {
+			err = errors.Join(err, c.Close(ctx))
+		}
+	}
+	return err
+}
+
+// jobFlags are the flags that all jobs over records share.
+type jobFlags struct {
+	inputFlags
+	outputFlags
+	decodeFlags
+	quiet bool
+}
+
+func (f *jobFlags) add(cmd *cobra.Command) {
+	f.inputFlags.add(cmd)
+	f.outputFlags.add(cmd)
+	f.decodeFlags.add(cmd)
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no summary")
+}
+
+// run moves the records through a job and reports.
+func (f *jobFlags) runJob(cmd *cobra.Command, env *Env, job pipeline.Job, run string) (err error) {
+	ctx := cmd.Context()
+	s, err := f.openStreams(ctx, env, run)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	o := pipeline.DefaultOptions()
+	p := newJobProgress(env.Stderr)
+	if !f.quiet {
+		o.Report = p.report
+	}
+	counts, err := pipeline.Run(ctx, env.Stop, s.src, job, s.sink, s.dead, o)
+	if !f.quiet {
+		p.summary(counts)
+	}
+	switch {
+	case err != nil:
+		return err
+	case counts.Failed > 0:
+		return &recordsFailed{counts.Failed, counts.Read}
+	case counts.Stopped && !s.endless:
+		return errStopped
+	}
+	return nil
+}
+
+// jobProgress prints how far a job is: a line that is written over on a terminal, one a
+// minute elsewhere, and a summary.
+type jobProgress struct {
+	w        io.Writer
+	terminal bool
+	start    time.Time
+	last     time.Time
+}
+
+func newJobProgress(w io.Writer) *jobProgress {
+	now := time.Now()
+	return &jobProgress{w: w, terminal: isTerminal(w), start: now, last: now}
+}
+
+func (p *jobProgress) report(c pipeline.Counts) {
+	every, begin, end := time.Minute, "", "\n"
+	if p.terminal {
+		every, begin, end = 200*time.Millisecond, "\r\033[K", ""
+	}
+	if time.Since(p.last) < every {
+		return
+	}
+	p.last = time.Now()
+	fmt.Fprintf(p.w, "%s%s%s", begin, p.line(c), end)
+}
+
+func (p *jobProgress) summary(c pipeline.Counts) {
+	begin := ""
+	if p.terminal {
+		begin = "\r\033[K"
+	}
+	fmt.Fprintf(p.w, "%s%s\n", begin, p.line(c))
+}
+
+func (p *jobProgress) line(c pipeline.Counts) string {
+	text := fmt.Sprintf("%d records", c.Read)
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{c.Failed, "failed"}, {c.Unchanged, "unchanged"}, {c.Dropped, "tombstones"}} {
+		if part.n > 0 {
+			text += fmt.Sprintf(", %d %s", part.n, part.what)
+		}
+	}
+	seconds := time.Since(p.start).Seconds()
+	return fmt.Sprintf("%s, %d tokens in %d model calls, %.1f s, %.0f tokens/s", text, c.Tokens, c.ModelCalls, seconds, float64(c.Tokens)/seconds)
+}

@@ -1,0 +1,220 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/any-order/a3/connectors"
+)
+
+// Item is a record on its way through the stages. The stage that holds it owns it.
+type Item struct {
+	Delivery connectors.Delivery
+	Task     any    // what the job made of the record; the job's own
+	Output   []byte // the value of the output record, once there is one
+	Err      error  // why there is none
+	Note     Note   // what the job counts beside success and failure
+
+	seq int64 // place in the input
+}
+
+// Note counts what happened to a record.
+type Note struct {
+	Tokens     int // filled or scored
+	ModelCalls int
+	Unchanged  bool // nothing was to be done: the record passes as it is
+	Dropped    bool // a tombstone: it has no output
+}
+
+// Job is what happens to records between source and sink.
+//
+// Rules for implementers: Prepare is called by one goroutine, in the order of the
+// input, and sets Task, or Output or Err if there is nothing to compute. Compute runs
+// until in is closed or ctx ends; it sets Output or Err of every item it takes and
+// hands it to done, in any order, from its own goroutine.
+type Job interface {
+	Prepare(item *Item)
+	Compute(ctx context.Context, in <-chan *Item, done func(*Item) error) error
+}
+
+// Options are the bounds of a run.
+type Options struct {
+	// Window is how many records are between source and sink at most. Output waits
+	// for the records before it, so it bounds memory, and how far a slow document
+	// can be overtaken.
+	Window int
+	// WriteBatch is how many records are written, and acknowledged, at a time at most.
+	WriteBatch int
+	// Report is called after every write, by one goroutine.
+	Report func(Counts)
+}
+
+// DefaultOptions returns bounds that fit documents of a few kilobytes.
+func DefaultOptions() Options { return Options{Window: 1024, WriteBatch: 64} }
+
+// Counts says what a run has done so far.
+type Counts struct {
+	Read, Written, Failed, Unchanged, Dropped int
+	Tokens, ModelCalls                        int
+	Stopped                                   bool // before the source was exhausted
+}
+
+// Run moves records until the source is exhausted or stop is closed; then it finishes
+// what it has read. When ctx ends, or source, sink or job fail, it stops at once and
+// gives unfinished records back to the source. A record that fails goes to dead and
+// does not stop the run. Run closes nothing.
+func Run(ctx context.Context, stop <-chan struct{}, src connectors.Source, job Job, sink, dead connectors.Sink, o Options) (Counts, error) {
+	if o.Window < 1 || o.WriteBatch < 1 {
+		return Counts{}, fmt.Errorf("pipeline: window %d and write batch %d must be at least 1", o.Window, o.WriteBatch)
+	}
+	if err := resume(src, sink); err != nil {
+		return Counts{}, err
+	}
+	r := &runner{
+		src: src, job: job, sink: sink, dead: dead, options: o,
+		slots: make(chan struct{}, o.Window), work: make(chan *Item, o.Window), done: make(chan *Item, o.Window),
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(r.done)
+		producers, ctx := errgroup.WithContext(ctx)
+		producers.Go(func() error { return r.read(ctx, stop) })
+		producers.Go(func() error {
+			return job.Compute(ctx, r.work, func(item *Item) error { return send(ctx, r.done, item) })
+		})
+		return producers.Wait()
+	})
+	g.Go(func() error { return r.write(ctx) })
+	err := g.Wait()
+	r.counts.Stopped = !r.exhausted
+	return r.counts, err
+}
+
+// resume hands what the sink has durably to the source, where both can.
+func resume(src connectors.Source, sink connectors.Sink) error {
+	resumer, ok := sink.(connectors.Resumer)
+	if !ok {
+		return nil
+	}
+	done, err := resumer.Resume()
+	if err != nil {
+		return fmt.Errorf("resume from the output: %w", err)
+	}
+	if len(done) == 0 {
+		return nil
+	}
+	seeker, ok := src.(connectors.Seeker)
+	if !ok {
+		return nil // the input's broker remembers what was acknowledged
+	}
+	if err := seeker.Seek(done); err != nil {
+		return fmt.Errorf("resume the input: %w", err)
+	}
+	return nil
+}
+
+// runner is one call of Run. A slot is taken when a record is read and given back when
+// it is settled, so no channel ever holds more than Window items and sends to them do
+// not block for long.
+type runner struct {
+	src        connectors.Source
+	job        Job
+	sink, dead connectors.Sink
+	options    Options
+
+	slots  chan struct{}
+	work   chan *Item // prepared, to be computed
+	done   chan *Item // with output or error, in any order
+	counts Counts     // of the writer
+
+	exhausted bool // by read: the source has ended
+}
+
+// read takes records while there are slots, prepares them and passes them on.
+func (r *runner) read(ctx context.Context, stop <-chan struct{}) error {
+	defer close(r.work)
+	reading, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-stop:
+			cancel()
+		case <-reading.Done():
+		}
+	})
+	defer watch.Wait()
+	defer cancel()
+	for seq := int64(0); ; {
+		free, err := r.acquire(reading)
+		if err != nil {
+			return ctx.Err() // nil if it was stop that ended the reading
+		}
+		batch, err := r.src.Read(reading, free)
+		for range free - len(batch) {
+			<-r.slots
+		}
+		for i := range batch {
+			item := &Item{Delivery: batch[i], seq: seq}
+			seq++
+			if err := r.prepare(ctx, item); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			r.exhausted = true
+			return nil
+		case reading.Err() != nil:
+			return ctx.Err()
+		default:
+			return fmt.Errorf("read: %w", err)
+		}
+	}
+}
+
+// acquire takes one slot, waiting for it, and as many more as are free.
+func (r *runner) acquire(ctx context.Context) (n int, err error) {
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	for n = 1; n < r.options.WriteBatch; n++ {
+		select {
+		case r.slots <- struct{}{}:
+		default:
+			return n, nil
+		}
+	}
+	return n, nil
+}
+
+func (r *runner) prepare(ctx context.Context, item *Item) error {
+	switch d := &item.Delivery; {
+	case d.Err != nil:
+		item.Err = d.Err
+	case d.Value == nil:
+		item.Note.Dropped = true
+	default:
+		r.job.Prepare(item)
+	}
+	if item.Err != nil || item.Output != nil || item.Note.Dropped {
+		return send(ctx, r.done, item)
+	}
+	return send(ctx, r.work, item)
+}
+
+func send(ctx context.Context, to chan<- *Item, item *Item) error {
+	select {
+	case to <- item:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
