@@ -14,6 +14,8 @@ import (
 
 // goldenLedger is version 1 as it stands on disks: this text must stay readable.
 const goldenLedger = `f8ca9fdd {"a3_ledger":1,"run":"model 1, seed 2","compression":"none"}
+79e5cca9 {"size":0}
+badcd34b {"size":4096,"at":[{"stream":"in.jsonl","partition":-1,"offset":12,"next":3400,"mark":"first:9f86d081884c7d65"}]}
 `
 
 func ledgerText(t testing.TB, lines ...any) []byte {
@@ -87,9 +89,16 @@ func TestADamagedLedgerIsAnError(t *testing.T) {
 }
 
 func TestLedgerOfVersion1(t *testing.T) {
+	at := connectors.Origin{Stream: "in.jsonl", Partition: connectors.NoPartition, Offset: 12, Next: 3400, Mark: "first:9f86d081884c7d65"}
 	state, err := parseLedger([]byte(goldenLedger))
-	if err != nil || state.head != testHead {
-		t.Fatalf("%v\nthis version writes %s", err, ledgerText(t, testHead))
+	if err != nil || state.head != testHead || state.size != 4096 || !reflect.DeepEqual(state.origins(), []connectors.Origin{at}) {
+		t.Errorf("read %+v, %v", state, err)
+	}
+	if got := ledgerText(t, testHead, entry(0, nil), entry(4096, []connectors.Origin{at})); string(got) != goldenLedger {
+		t.Errorf("written\n%swant\n%s", got, goldenLedger)
+	}
+	if page, err := os.ReadFile("../DESIGN.md"); err != nil || !strings.Contains(string(page), goldenLedger) {
+		t.Errorf("DESIGN.md shows another ledger (%v)", err)
 	}
 }
 

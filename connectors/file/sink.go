@@ -32,10 +32,18 @@ type Sink struct {
 	opts   SinkOptions
 	pack   packer
 	stream io.Writer // for outputs without ledger, else nil
-	file   *os.File  // nil for standard output
+	file   output    // nil for standard output
 	ledger *ledger   // nil for outputs without one
 	broken error     // after it, file and ledger are not known to agree
 	closed bool
+}
+
+// output is what Sink needs of its *os.File; tests make it fail.
+type output interface {
+	io.WriteSeeker
+	io.Closer
+	Truncate(size int64) error
+	Sync() error
 }
 
 var (
@@ -60,30 +68,33 @@ func OpenSink(o SinkOptions) (*Sink, error) {
 	}
 	info, err := os.Stat(o.Path)
 	if err == nil && !info.Mode().IsRegular() {
-		if s.file, err = os.OpenFile(o.Path, os.O_WRONLY, 0); err != nil {
+		f, err := os.OpenFile(o.Path, os.O_WRONLY, 0)
+		if err != nil {
 			return nil, fmt.Errorf("output: %w", err)
 		}
-		s.stream = s.file
+		s.file, s.stream = f, f
 		return s, nil
 	}
 	fresh := err != nil
-	if s.file, err = os.OpenFile(o.Path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+	f, err := os.OpenFile(o.Path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
 		return nil, fmt.Errorf("output: %w", err)
 	}
-	if err := s.begin(fresh); err != nil {
-		return nil, errors.Join(err, s.file.Close())
+	s.file = f
+	if err := s.begin(f, fresh); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return s, nil
 }
 
 // begin makes the open output and its ledger agree. fresh tells that there was no
 // output before.
-func (s *Sink) begin(fresh bool) error {
+func (s *Sink) begin(f *os.File, fresh bool) error {
 	path := s.opts.Path
-	if err := lock(s.file); err != nil {
+	if err := lock(f); err != nil {
 		return fmt.Errorf("output %s is in use by another process (%w): %w", path, err, ErrRefused)
 	}
-	info, err := s.file.Stat()
+	info, err := f.Stat()
 	if err != nil {
 		return fmt.Errorf("output: %w", err)
 	}
@@ -199,8 +210,10 @@ func (s *Sink) commit(lines []byte, done []connectors.Origin) error {
 		}
 	}
 	if s.ledger == nil {
-		if _, err := s.stream.Write(packed); err != nil {
-			s.broken = fmt.Errorf("output: %w", err)
+		if len(packed) > 0 {
+			if _, err := s.stream.Write(packed); err != nil {
+				s.broken = fmt.Errorf("output: %w", err)
+			}
 		}
 		return s.broken
 	}

@@ -265,3 +265,73 @@ func TestStdoutErrorsLast(t *testing.T) {
 		}
 	}
 }
+
+// faulty is an output whose next write or flush fails.
+type faulty struct {
+	output
+	write, sync error
+}
+
+func (f *faulty) Write(b []byte) (int, error) {
+	if err := f.write; err != nil {
+		f.write = nil
+		n, _ := f.output.Write(b[:len(b)/2])
+		return n, err
+	}
+	return f.output.Write(b)
+}
+
+func (f *faulty) Sync() error {
+	if err := f.sync; err != nil {
+		f.sync = nil
+		return err
+	}
+	return f.output.Sync()
+}
+
+// A full disk: half of the batch is there, and is cut; when there is room again, the
+// same batch goes on.
+func TestAFailedWriteIsTakenBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.jsonl")
+	s := mustSink(t, path, nil)
+	if err := s.Write(t.Context(), []connectors.Record{rec(1, "one")}); err != nil {
+		t.Fatal(err)
+	}
+	s.file = &faulty{output: s.file, write: errors.New("no space left")}
+	if err := s.Write(t.Context(), []connectors.Record{rec(2, "two")}); err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Fatalf("error %v", err)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "one\n" {
+		t.Fatalf("output %q", got)
+	}
+	if err := s.Write(t.Context(), []connectors.Record{rec(2, "two")}); err != nil {
+		t.Fatal(err)
+	}
+	crash(s)
+	if got, _ := mustSink(t, path, nil).Resume(); len(got) != 1 || got[0].Offset != 2 {
+		t.Errorf("resumes at %v", got)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "one\ntwo\n" {
+		t.Errorf("output %q", got)
+	}
+}
+
+// After a failed flush nobody knows what is on the disk, and a second one may say yes
+// for no reason: the sink is done, and a new one cuts what the ledger does not know.
+func TestAFailedFlushEndsTheSink(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.jsonl")
+	s := mustSink(t, path, nil)
+	s.file = &faulty{output: s.file, sync: errors.New("disk gone")}
+	for range 2 {
+		if err := s.Write(t.Context(), []connectors.Record{rec(1, "one")}); err == nil || !strings.Contains(err.Error(), "disk gone") {
+			t.Fatalf("error %v", err)
+		}
+	}
+	crash(s)
+	if got, _ := mustSink(t, path, nil).Resume(); len(got) != 0 {
+		t.Errorf("resumes at %v", got)
+	}
+	if got, _ := os.ReadFile(path); len(got) != 0 {
+		t.Errorf("output %q", got)
+	}
+}
