@@ -79,9 +79,8 @@ func (ws *Workspace) layerGrad(b *Batch, l, first int, g *LayerParams, tables *r
 	dk, dv := growMat(&ws.dk, content, c.kvWidth()), growMat(&ws.dv, content, c.kvWidth())
 	clear(dk.Data)
 	clear(dv.Data)
-	starts := segmentStarts(b)
-	ws.eachSegment(b, first, func(i, from, to int, ends []int32, cache *Cache) {
-		kv, at := cache.layers[l], starts[i]
+	ws.eachSegment(b, first, func(at, from, to int, ends []int32, cache *Cache) {
+		kv := cache.layers[l]
 		k.AttendGrad(dq.RowsOf(from, to), dk.RowsOf(at, at+kv.Len), dv.RowsOf(at, at+kv.Len),
 			datt.RowsOf(from, to), att.RowsOf(from, to), q.RowsOf(from, to), ends, kv, a.lse[from*c.Heads:to*c.Heads], &ws.attn)
 	})
@@ -100,15 +99,4 @@ func (ws *Workspace) layerGrad(b *Batch, l, first int, g *LayerParams, tables *r
 	k.Mul(dnorm.RowsOf(0, content), dk, p.K, true)
 	k.Mul(dnorm.RowsOf(0, content), dv, p.V, true)
 	k.RMSNormGrad(dx, dnorm, x, p.NormIn, a.rstdIn, g.NormIn)
-}
-
-// segmentStarts returns the first content row of every segment.
-func segmentStarts(b *Batch) []int {
-	starts := make([]int, len(b.Segments))
-	at := 0
-	for i, s := range b.Segments {
-		starts[i] = at
-		at += s.Content
-	}
-	return starts
 }

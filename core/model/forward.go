@@ -94,7 +94,7 @@ func (ws *Workspace) layer(b *Batch, l int, a *activations, first int, out *[]fl
 	tables.rotate(k, q.RowsOf(first, rows), ws.pos[first:], c.HeadDim, 1)
 	k.Scale(q.RowsOf(first, rows).Data, float32(1/math.Sqrt(float64(c.HeadDim))))
 	att, lse := growMat(&a.att, rows, c.queryWidth()), grow(&a.lse, rows*c.Heads)
-	ws.eachSegment(b, first, func(i, from, to int, ends []int32, cache *Cache) {
+	ws.eachSegment(b, first, func(_, from, to int, ends []int32, cache *Cache) {
 		k.Attend(att.RowsOf(from, to), q.RowsOf(from, to), ends, cache.layers[l], lse[from*c.Heads:to*c.Heads], &ws.attn)
 	})
 	mid := growMat(&a.mid, rows, c.Hidden)
@@ -118,17 +118,18 @@ func (ws *Workspace) layer(b *Batch, l int, a *activations, first int, out *[]fl
 }
 
 // eachSegment calls f for the content rows and for the query rows of every segment,
-// leaving out those before row first. from and to are rows of the batch.
-func (ws *Workspace) eachSegment(b *Batch, first int, f func(i, from, to int, ends []int32, cache *Cache)) {
+// leaving out those before row first. from and to are rows of the batch, at is the
+// segment's first content row.
+func (ws *Workspace) eachSegment(b *Batch, first int, f func(at, from, to int, ends []int32, cache *Cache)) {
 	content, _ := b.Rows()
 	c, q := 0, 0
 	for i, s := range b.Segments {
 		cache := ws.segmentCache(i, s)
 		if s.Content > 0 && first == 0 {
-			f(i, c, c+s.Content, b.ContentEnd[c:c+s.Content], cache)
+			f(c, c, c+s.Content, b.ContentEnd[c:c+s.Content], cache)
 		}
 		if s.Query > 0 {
-			f(i, content+q, content+q+s.Query, b.QueryEnd[q:q+s.Query], cache)
+			f(c, content+q, content+q+s.Query, b.QueryEnd[q:q+s.Query], cache)
 		}
 		c += s.Content
 		q += s.Query

@@ -53,6 +53,9 @@ func (c *Config) LlamaConfig() *checkpoint.LlamaConfig {
 // Load builds a model from a checkpoint's weights and packs it. Every tensor of the
 // network must be there in its shape, and finite.
 func Load(c Config, f *checkpoint.File, k *kernels.Kernels) (*Model, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
 	// The shapes are compared before memory is allocated for them: a configuration
 	// cannot ask for more than the file holds.
 	for _, s := range c.shapes() {
