@@ -201,7 +201,7 @@ func TestHostileAnswers(t *testing.T) {
 		"raw-kind":   "want done",
 		"raw-empty":  "want done",
 		"raw-torn":   "commit_offset has 3 bytes, not a multiple of 4",
-		"raw-hangup": "EOF",
+		"raw-hangup": "without an answer",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
@@ -35,6 +36,9 @@ func (p *pluginProcess) Broken() bool {
 func (p *pluginProcess) Explain(err error) error {
 	if errors.Is(err, ErrRefused) || errors.Is(err, ErrTimeout) {
 		return err
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("the session broke: the plugin ended it without an answer")
 	}
 	switch status.Code(err) {
 	case codes.InvalidArgument, codes.ResourceExhausted, codes.FailedPrecondition, codes.Unimplemented, codes.Internal:

@@ -40,6 +40,8 @@ func options(t *testing.T) Options {
 		Self:        self(),
 		Builtins:    fixtures(),
 		Vocab:       vocab,
+		Environ:     []string{"GORACE=atexit_sleep_ms=0"}, // a second a process under the race detector
+		AllowEnv:    []string{"GORACE"},
 		CallTimeout: 5 * time.Second,
 		StopTimeout: 2 * time.Second,
 		Backoff:     time.Millisecond,

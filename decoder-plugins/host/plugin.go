@@ -17,7 +17,8 @@ import (
 // behind it, and fails single documents instead of batches.
 type Plugin struct {
 	options    Options
-	launcher   *launcher
+	identity   Identity
+	launcher   *launcher // its info and spec are fixed once Open has returned
 	supervisor *supervisor
 	closing    context.Context // cancelled, with cause ErrClosed, by Close
 	close      context.CancelCauseFunc
@@ -60,7 +61,10 @@ func Open(ctx context.Context, spec string, options Options) (*Plugin, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.release())
 	}
-	p := &Plugin{options: options, launcher: l}
+	p := &Plugin{options: options, launcher: l, identity: Identity{Name: l.info.Name, Version: l.info.Version, Params: l.params.Canonical()}}
+	if l.file != nil {
+		p.identity.SHA256 = l.file.digest
+	}
 	p.supervisor = &supervisor{name: l.info.Name, options: options, logger: l.output.logger, launch: l.launch}
 	p.supervisor.use(first)
 	p.closing, p.close = context.WithCancelCause(context.Background())
@@ -119,13 +123,7 @@ func (p *Plugin) Info() sdk.Info { return p.launcher.info }
 func (p *Plugin) Spec() strategy.Spec { return p.launcher.spec }
 
 // Identity names the strategy in records.
-func (p *Plugin) Identity() Identity {
-	i := Identity{Name: p.launcher.info.Name, Version: p.launcher.info.Version, Params: p.launcher.params.Canonical()}
-	if p.launcher.file != nil {
-		i.SHA256 = p.launcher.file.digest
-	}
-	return i
-}
+func (p *Plugin) Identity() Identity { return p.identity }
 
 // Strategy returns the strategy if it decides step by step, nil if it plans.
 func (p *Plugin) Strategy() strategy.Strategy {

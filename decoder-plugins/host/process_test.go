@@ -122,7 +122,7 @@ func TestCloseStopped(t *testing.T) {
 // TestCloseKillsChildren: what a plugin started goes with it.
 func TestCloseKillsChildren(t *testing.T) {
 	o := options(t)
-	o.Environ = os.Environ() // it needs a PATH
+	o.Environ, o.AllowEnv = os.Environ(), []string{"PATH"}
 	p := open(t, "faulty:document=1,fault=child", o)
 	got, err := fill(t.Context(), p.Strategy(), 1, nil)
 	if err != nil {

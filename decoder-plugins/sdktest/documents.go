@@ -45,7 +45,7 @@ func documents() []*document {
 		newDocument(1, key(1), 1, 0),                                       // nothing but one blank
 		newDocument(2, key(2), 9, 8),                                       // the last position
 		newDocument(3, key(3), 12, 2, 3, 4, 5, 9),                          // a run and a loner
-		newDocument(4, key(4), 70, blanks(70, 1)...),                       // all blank, two windows and more
+		newDocument(4, key(4), 40, blanks(40, 1)...),                       // all blank, more than a window
 		newDocument(5, key(5), 100, blanks(100, 3)...),                     // scattered
 		newDocument(1<<63+6, key(6), 20, 1, 4, 7, 8, 11, 12, 15, 17, 18),   // an id with its highest bit set
 		newDocument(7, key(6), 20, 1, 4, 7, 8, 11, 12, 15, 17, 18),         // the same under another id

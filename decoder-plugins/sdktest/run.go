@@ -137,18 +137,28 @@ func oneKind(session *remote.Session, planned bool) sdk.Instance {
 	return struct{ strategy.Strategy }{session}
 }
 
-// asProcess opens the strategy as the host does for the engine.
+// asProcess opens the strategy as the engine's host does, by re-running this test.
 func asProcess(plugin sdk.Plugin, spec string) Open {
 	return func(ctx context.Context) (sdk.Instance, func() error, error) {
 		executable, err := os.Executable()
 		if err != nil {
 			return nil, nil, err
 		}
-		p, err := host.Open(ctx, spec, host.Options{
+		return Hosted(spec, host.Options{
 			Self:     host.Command{Path: executable, Args: []string{serveArgument}},
 			Builtins: []sdk.Plugin{plugin},
-			Environ:  os.Environ(),
-		})
+			// Under the race detector each process would sleep a second before it ends.
+			Environ:  append(os.Environ(), "GORACE=atexit_sleep_ms=0"),
+			AllowEnv: append(host.DefaultAllowEnv(), "GORACE"),
+		})(ctx)
+	}
+}
+
+// Hosted opens the strategy of a specification with package host. With Check it
+// proves an executable of which there is no source.
+func Hosted(spec string, options host.Options) Open {
+	return func(ctx context.Context) (sdk.Instance, func() error, error) {
+		p, err := host.Open(ctx, spec, options)
 		if err != nil {
 			return nil, nil, err
 		}
