@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -178,7 +179,7 @@ func checkForward(t *testing.T, g *golden, m *model.Model, worst *oracle.Worst) 
 		g.compare(t, worst, prefix+".query", place(make([]float32, size*c.Hidden), rows.RowsOf(content, content+query), queryAt))
 	}
 	for l, rows := range layers {
-		check("layer."+string(rune('0'+l)), rows)
+		check(fmt.Sprintf("layer.%d", l), rows)
 	}
 	check("final", normed)
 	g.compare(t, worst, "logits", place(make([]float32, size*c.Vocab), logits, queryAt))
