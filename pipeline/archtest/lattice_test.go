@@ -1,0 +1,154 @@
+package archtest
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"testing"
+)
+
+// lattice says what a folder's packages may import beside the standard library and each
+// other. Do not change this to fix a build: a new edge is a change of the architecture.
+//
+// A row holds for its folder and all below it; of several rows the one with the most
+// path elements holds; * stands for any one element. A folder without a row is an
+// error. Of ours, "a/b" is one package, "a/b/..." all in that folder. Of others, a
+// module, or the part of one, is named by its path.
+const lattice = `
+# folder                  | ours                                   | others                           | in tests too
+
+.                         | pipeline/cli                           |                                  |
+.ci/testreport            |                                        |                                  |
+
+# The engine. It imports nothing of ours outside core, so that it can be read, tested
+# and embedded alone; what is above seq, kernels and checkpoint is built of them.
+core/seq                  |                                        |                                  | gonum.org/v1/gonum/stat
+core/strategy             | core/seq                               |                                  |
+core/order                | core/seq                               |                                  |
+core/kernels              |                                        | golang.org/x/sys gonum.org/v1/gonum |
+core/checkpoint           |                                        | golang.org/x/sys                 |
+core/eval                 | core/seq                               | gonum.org/v1/gonum               |
+core/model                | core/checkpoint core/kernels core/seq  |                                  | core/internal/...
+core/train                | core/kernels core/model core/order core/seq | golang.org/x/sync           | core/internal/...
+core/decode               | core/kernels core/model core/order core/seq core/strategy | golang.org/x/sync | core/internal/...
+core/internal             | core/checkpoint core/kernels core/model |                                 |
+
+tokenize                  |                                        |                                  |
+batching                  | core/order core/seq                    | github.com/apache/arrow/go/v17   |
+
+# The contract of the connectors, and its implementations, which do not know each other.
+# Only here are there clients of brokers and file formats.
+connectors                |                                        |                                  |
+connectors/*              | connectors                             |                                  | connectors/conntest
+connectors/conntest       | connectors                             |                                  | connectors/memory
+connectors/file           | connectors                             | github.com/bmatcuk/doublestar/v4 github.com/klauspost/compress | connectors/conntest
+connectors/kafka          | connectors                             | github.com/twmb/franz-go         | connectors/conntest github.com/goccy/go-yaml
+
+# A strategy imports the SDK and the contract, and no other strategy.
+decoder-plugins/*         | core/seq core/strategy decoder-plugins/sdk |                              | decoder-plugins/sdktest
+decoder-plugins/proto     |                                        | google.golang.org/grpc google.golang.org/protobuf github.com/bufbuild/protocompile |
+decoder-plugins/internal  | core/seq core/strategy decoder-plugins/proto/v0 decoder-plugins/sdk | github.com/hashicorp/go-plugin google.golang.org/grpc google.golang.org/protobuf |
+decoder-plugins/sdk       | core/seq core/strategy decoder-plugins/internal/wire decoder-plugins/proto/v0 | github.com/hashicorp/go-hclog github.com/hashicorp/go-plugin google.golang.org/grpc golang.org/x/sys |
+decoder-plugins/host      | core/seq core/strategy decoder-plugins/internal/... decoder-plugins/sdk | github.com/hashicorp/go-hclog github.com/hashicorp/go-plugin google.golang.org/grpc golang.org/x/sys | decoder-plugins/proto/v0 decoder-plugins/sdktest
+decoder-plugins/sdktest   | core/seq core/strategy decoder-plugins/host decoder-plugins/internal/... decoder-plugins/sdk | google.golang.org/grpc |
+decoder-plugins/builtin   | decoder-plugins/...                    |                                  |
+
+# What a record is and what a job does with it knows nothing of streams; the stages know
+# the contract of the connectors, not which ones there are; the command line wires.
+pipeline                  | connectors pipeline/infill/record      | golang.org/x/sync                | connectors/memory connectors/file
+pipeline/infill           | core/seq                               |                                  | tokenize
+pipeline/rewrite          | core/seq pipeline/infill/...           |                                  | tokenize
+pipeline/score            | core/seq pipeline/infill/...           |                                  | tokenize
+pipeline/jobs             | batching core/... pipeline pipeline/infill/... pipeline/rewrite pipeline/score tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors connectors/memory decoder-plugins/... pipeline/models
+pipeline/models           | core/checkpoint core/kernels core/model core/order tokenize |             |
+pipeline/training         | batching connectors core/... pipeline/infill/record tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors/memory connectors/file
+pipeline/config           | core/kernels core/order                | github.com/goccy/go-yaml         |
+pipeline/telemetry        | connectors pipeline                    |                                  |
+pipeline/archtest         |                                        |                                  |
+pipeline/docstest         |                                        |                                  |
+pipeline/cli              | batching connectors/... core/... decoder-plugins/builtin decoder-plugins/host decoder-plugins/sdk decoder-plugins/sdktest pipeline/... tokenize | github.com/apache/arrow/go/v17/arrow/memory github.com/goccy/go-yaml github.com/schollz/progressbar/v3 github.com/spf13/cobra golang.org/x/sync golang.org/x/term | github.com/twmb/franz-go
+`
+
+// testLibraries are what every test may import.
+const testLibraries = "go.uber.org/goleak pgregory.net/rapid github.com/rogpeppe/go-internal/testscript"
+
+func TestImports(t *testing.T) { expectNone(t, checkImports(repository(t), lattice)) }
+
+func checkImports(t *tree, lattice string) []string {
+	var bad []string
+	table := rows(lattice)
+	for _, row := range table {
+		if len(row) != 4 {
+			bad = append(bad, fmt.Sprintf("the lattice's row of %s has %d cells, want 4", row[0], len(row)))
+		}
+	}
+	if bad != nil {
+		return bad
+	}
+	for _, f := range t.goFiles() {
+		row, home := rowOf(table, f.folder)
+		if row == nil {
+			bad = append(bad, fmt.Sprintf("%s: the folder %s has no row in the lattice of pipeline/archtest", f.name, f.folder))
+			continue
+		}
+		for _, path := range f.imports() {
+			if !mayImport(row, home, path, f.test) {
+				bad = append(bad, fmt.Sprintf("%s imports %s, which the lattice's row of %s does not allow", f.name, path, row[0]))
+			}
+		}
+	}
+	return bad
+}
+
+// rowOf finds the row that holds for a folder, and the folder that the row stands for
+// here; nil if there is none.
+func rowOf(table [][]string, folder string) (row []string, home string) {
+	best := -1
+	for _, r := range table {
+		pattern := strings.Split(r[0], "/")
+		elements := strings.Split(folder, "/")
+		if len(elements) < len(pattern) {
+			continue
+		}
+		start := strings.Join(elements[:len(pattern)], "/")
+		if ok, err := path.Match(r[0], start); err != nil || !ok {
+			continue
+		}
+		rank := 2 * len(pattern)
+		if strings.Contains(r[0], "*") {
+			rank--
+		}
+		if rank > best {
+			best, row, home = rank, r, start
+		}
+	}
+	return row, home
+}
+
+func mayImport(row []string, home, imported string, test bool) bool {
+	if imported == "C" {
+		return false // no cgo
+	}
+	first, _, _ := strings.Cut(imported, "/")
+	if !strings.Contains(first, ".") {
+		return true // the standard library; see bans
+	}
+	others, ours := row[2], row[1]
+	if test {
+		others, ours = others+" "+row[3]+" "+testLibraries, ours+" "+row[3]
+	}
+	local, isOurs := strings.CutPrefix(imported, module+"/")
+	if !isOurs {
+		return within(imported, strings.Fields(others))
+	}
+	if home != "." && within(local, []string{home}) {
+		return true
+	}
+	for _, allowed := range strings.Fields(ours) {
+		folder, all := strings.CutSuffix(allowed, "/...")
+		if local == folder || all && within(local, []string{folder}) {
+			return true
+		}
+	}
+	return false
+}
