@@ -51,7 +51,7 @@ type Panels struct {
 
 // NewPanels allocates panels for a matrix of K rows and N columns.
 func NewPanels(k, n int) *Panels {
-	return &Panels{K: k, N: n, data: Aligned(k * (n + panelWidth - 1) / panelWidth * panelWidth)}
+	return &Panels{K: k, N: n, data: Aligned(k * roundUp(n, panelWidth))}
 }
 
 // PackTransposed stores the transpose of w [N, K], a linear map's weight as
@@ -77,10 +77,10 @@ func (p *Panels) PackTransposed(w Mat) {
 func (k *Kernels) MulPacked(c, a Mat, b *Panels, acc bool) {
 	checkMul("MulPacked", c, a.Rows, a.Cols, b.K, b.N)
 	a.check("MulPacked", "a")
-	if a.Rows == 0 || b.N == 0 {
+	if emptyMul(c, b.K, acc) {
 		return
 	}
-	for l0 := 0; l0 < b.K || l0 == 0; l0 += blockK {
+	for l0 := 0; l0 < b.K; l0 += blockK {
 		kk := min(blockK, b.K-l0)
 		for n0 := 0; n0 < b.N; n0 += panelWidth {
 			k.panel(operands{
@@ -111,16 +111,33 @@ func (k *Kernels) MulTransposed(c, a, b Mat, acc bool) {
 	k.mulStrided(c, a, a.Cols, 1, a.Stride, b, acc)
 }
 
+// emptyMul deals with products that have no element or no inner index: operands without
+// memory never reach the tiles.
+func emptyMul(c Mat, inner int, acc bool) bool {
+	if c.Rows == 0 || c.Cols == 0 {
+		return true
+	}
+	if inner > 0 {
+		return false
+	}
+	if !acc {
+		for i := range c.Rows {
+			clear(c.Row(i))
+		}
+	}
+	return true
+}
+
 // mulStrided packs b block by block on the way: with more than a few rows in a, the
 // copies cost little and spare the cache the strides of b.
 func (k *Kernels) mulStrided(c, a Mat, m, ars, acs int, b Mat, acc bool) {
-	if m == 0 || b.Cols == 0 {
+	if emptyMul(c, b.Rows, acc) {
 		return
 	}
 	scratch := k.blocks.Get().(*[]float32)
 	defer k.blocks.Put(scratch)
 	block := *scratch
-	for l0 := 0; l0 < b.Rows || l0 == 0; l0 += blockK {
+	for l0 := 0; l0 < b.Rows; l0 += blockK {
 		kk := min(blockK, b.Rows-l0)
 		for n0 := 0; n0 < b.Cols; n0 += panelWidth {
 			n := min(panelWidth, b.Cols-n0)
@@ -140,7 +157,7 @@ func (k *Kernels) mulStrided(c, a Mat, m, ars, acs int, b Mat, acc bool) {
 	}
 }
 
-// operands describes c [m, n] (+)= a [m, k] b [k, n], n <= 32; strides are in floats.
+// operands describes c [m, n] (+)= a [m, k] b [k, n], n <= 32, k > 0; strides are in floats.
 // b's rows must have 32 readable columns.
 type operands struct {
 	a, b, c            unsafe.Pointer

@@ -20,14 +20,6 @@ func panelPortable(o operands) {
 	if o.acc {
 		beta = 1
 	}
-	if o.k == 0 { // Gonum refuses empty operands
-		for i := range o.m {
-			if !o.acc {
-				clear(unsafe.Slice((*float32)(unsafe.Add(o.c, i*o.crs*4)), o.n))
-			}
-		}
-		return
-	}
 	b := general(o.b, o.k, o.n, o.brs)
 	for i := 0; i < o.m; i += portableRows {
 		m := min(portableRows, o.m-i)

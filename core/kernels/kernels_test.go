@@ -106,6 +106,30 @@ func checkProduct(t *testing.T, rng *rand.Rand, k *Kernels, form string, m, n, k
 	cc()
 }
 
+// Products of operands without memory, as batches without rows have them.
+func TestEmptyProducts(t *testing.T) {
+	eachLevel(t, func(t *testing.T, k *Kernels) {
+		const m, n = 13, 35
+		for _, acc := range []bool{false, true} {
+			for form, mul := range map[string]func(c Mat){
+				"packed":     func(c Mat) { k.MulPacked(c, Mat{Rows: m}, NewPanels(0, n), acc) },
+				"plain":      func(c Mat) { k.Mul(c, Mat{Rows: m}, Mat{Cols: n, Stride: n}, acc) },
+				"transposed": func(c Mat) { k.MulTransposed(c, Mat{Cols: m, Stride: m}, Mat{Cols: n, Stride: n}, acc) },
+			} {
+				c := NewMat(normal(rand.New(rand.NewPCG(1, 1)), m*n), m, n)
+				want := append([]float32(nil), c.Data...)
+				if !acc {
+					clear(want)
+				}
+				mul(c)
+				sameBits(t, form, c.Data, want)
+			}
+		}
+		k.MulPacked(Mat{Cols: n, Stride: n}, Mat{Cols: 4, Stride: 4}, NewPanels(4, n), true)
+		k.Mul(Mat{Rows: m}, NewMat(make([]float32, m*4), m, 4), Mat{Rows: 4}, false)
+	})
+}
+
 // The bits of a row must not depend on the rows beside it.
 func TestRowsAreIndependent(t *testing.T) {
 	eachLevel(t, func(t *testing.T, k *Kernels) {
