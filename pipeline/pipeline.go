@@ -23,6 +23,18 @@ type Item struct {
 	seq int64 // place in the input
 }
 
+// Guard runs work on this one item. A panic becomes the item's error: data that trips a
+// mistake of the program costs one record, not the job.
+func (i *Item) Guard(work func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			i.Task, i.Output = nil, nil
+			i.Err = fmt.Errorf("a mistake of this program, please report it with the record: %v", p)
+		}
+	}()
+	work()
+}
+
 // Note counts what happened to a record.
 type Note struct {
 	Tokens     int // filled or scored
@@ -34,9 +46,10 @@ type Note struct {
 // Job is what happens to records between source and sink.
 //
 // Rules for implementers: Prepare is called by one goroutine, in the order of the
-// input, and sets Task, or Output or Err if there is nothing to compute. Compute runs
-// until in is closed or ctx ends; it sets Output or Err of every item it takes and
-// hands it to done, in any order, from its own goroutine.
+// input, and sets Task, or Output or Err if there is nothing to compute; a panic in it
+// fails the record. Compute runs until in is closed or ctx ends; it sets Output or Err
+// of every item it takes and hands it to done, in any order; what it does with one item
+// alone it does under Item.Guard.
 type Job interface {
 	Prepare(item *Item)
 	Compute(ctx context.Context, in <-chan *Item, done func(*Item) error) error
@@ -66,8 +79,8 @@ type Counts struct {
 
 // Run moves records until the source is exhausted or stop is closed; then it finishes
 // what it has read. When ctx ends, or source, sink or job fail, it stops at once and
-// gives unfinished records back to the source. A record that fails goes to dead and
-// does not stop the run. Run closes nothing.
+// leaves what is unfinished unsettled: it comes again. A record that fails goes to dead
+// and does not stop the run. Run closes nothing.
 func Run(ctx context.Context, stop <-chan struct{}, src connectors.Source, job Job, sink, dead connectors.Sink, o Options) (Counts, error) {
 	if o.Window < 1 || o.WriteBatch < 1 {
 		return Counts{}, fmt.Errorf("pipeline: window %d and write batch %d must be at least 1", o.Window, o.WriteBatch)
@@ -202,7 +215,7 @@ func (r *runner) prepare(ctx context.Context, item *Item) error {
 	case d.Value == nil:
 		item.Note.Dropped = true
 	default:
-		r.job.Prepare(item)
+		item.Guard(func() { r.job.Prepare(item) })
 	}
 	if item.Err != nil || item.Output != nil || item.Note.Dropped {
 		return send(ctx, r.done, item)

@@ -63,23 +63,12 @@ func (r *runner) deliver(ctx context.Context, batch []*Item) error {
 			written = append(written, item)
 		}
 	}
-	err := r.sink.Write(ctx, records)
-	var failed *connectors.ItemError
-	switch {
-	case errors.As(err, &failed):
-		var rejected []*Item
-		for i, cause := range failed.Failed {
-			if !errors.Is(cause, connectors.ErrRejected) {
-				return fmt.Errorf("write output: %w", err)
-			}
-			written[i].Err = fmt.Errorf("the output did not take the record: %w", cause)
-			rejected = append(rejected, written[i])
-		}
-		if err := r.bury(ctx, rejected); err != nil {
-			return err
-		}
-	case err != nil:
+	rejected, err := split(r.sink.Write(ctx, records), written)
+	if err != nil {
 		return fmt.Errorf("write output: %w", err)
+	}
+	if err := r.bury(ctx, rejected); err != nil {
+		return err
 	}
 	if advancer, ok := r.sink.(connectors.Advancer); ok {
 		if done := withoutOutput(batch); len(done) > 0 {
@@ -97,6 +86,27 @@ func (r *runner) deliver(ctx context.Context, batch []*Item) error {
 		r.options.Report(r.counts)
 	}
 	return nil
+}
+
+// split returns the items that a write rejected for good, with their reason; any other
+// failure is an error.
+func split(err error, items []*Item) (rejected []*Item, _ error) {
+	var partial *connectors.ItemError
+	if !errors.As(err, &partial) {
+		return nil, err
+	}
+	for i, item := range items {
+		cause, failed := partial.Failed[i]
+		if !failed {
+			continue
+		}
+		if !errors.Is(cause, connectors.ErrRejected) {
+			return nil, err
+		}
+		item.Err = fmt.Errorf("the output did not take the record: %w", cause)
+		rejected = append(rejected, item)
+	}
+	return rejected, nil
 }
 
 // bury writes the failed items among the given ones to the dead letters.

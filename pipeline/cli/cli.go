@@ -32,6 +32,8 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	Environ        []string        // as from os.Environ; what plugins may see of it is a list of names
 	Stop           <-chan struct{} // closed: finish what has been read, then end
+
+	status *statusLine // what Stderr is while Run runs
 }
 
 // Main runs the command line of this process and returns its exit code. The first
@@ -42,6 +44,7 @@ func Main() int {
 	stop := make(chan struct{})
 	go func() {
 		<-signals
+		fmt.Fprintln(os.Stderr, "a3: finishing what has been begun; once more ends at once")
 		close(stop)
 		<-signals
 		os.Exit(ExitStopped)
@@ -53,28 +56,25 @@ func Main() int {
 
 // Run runs a command line and returns its exit code.
 func Run(ctx context.Context, env Env) int {
+	env.status = newStatusLine(env.Stderr)
+	env.Stderr = env.status
 	root := newRoot(&env)
 	root.SetArgs(env.Args)
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
 	err := root.ExecuteContext(ctx)
-	var failed *recordsFailed
-	var stopped *training.StoppedError
-	switch {
-	case err == nil:
+	if err == nil {
 		return ExitOK
-	case errors.As(err, &failed):
-		fmt.Fprintf(env.Stderr, "a3: %v\n", err)
-		return ExitFailed
-	case errors.Is(err, errStopped), errors.As(err, &stopped):
-		fmt.Fprintf(env.Stderr, "a3: %v\n", err)
-		return ExitStopped
 	}
 	fmt.Fprintf(env.Stderr, "a3: %v\n", err)
 	var usage *usageError
-	if errors.As(err, &usage) {
+	var stopped *training.StoppedError
+	switch {
+	case errors.As(err, &usage):
 		return ExitUsage
+	case errors.Is(err, errStopped), errors.As(err, &stopped):
+		return ExitStopped
 	}
 	return ExitFailed
 }
@@ -107,12 +107,15 @@ are filled when.
 
 Exit codes: 0 success, 1 some records or the job failed, 2 wrong usage, 130 stopped by a
 signal (finished work is kept; a second signal ends at once).`,
+		Example: `  a3 infill stories.jsonl
+  a3 train --output runs/tales tales.jsonl.gz
+  a3 score --model runs/tales/model stories.jsonl`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
 	root.AddCommand(
 		newInfill(env), newRewrite(env), newScore(env), newTrain(env),
 		newPlugins(env), newModel(env), newVersion(env), newServePlugin(),
@@ -125,11 +128,11 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := ""
+	hint := "see " + cmd.CommandPath() + " --help"
 	if close := cmd.SuggestionsFor(args[0]); len(close) > 0 {
-		hint = "; did you mean " + close[0] + "?"
+		hint = "did you mean " + close[0] + "?"
 	}
-	return usagef("%s has no command %q%s", cmd.CommandPath(), args[0], hint)
+	return usagef("%s has no command %q; %s", cmd.CommandPath(), args[0], hint)
 }
 
 // noArgs is the argument check of a command that takes none.

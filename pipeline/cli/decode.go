@@ -51,7 +51,7 @@ func (f *decodeFlags) add(cmd *cobra.Command) {
 	flags.Float64Var(&f.temperature, "temperature", 0, "0 = take the most probable token, above = draw, flatter the higher")
 	flags.IntVar(&f.topK, "top-k", 0, "draw among the k most probable tokens; 0 = all")
 	flags.Float64Var(&f.topP, "top-p", 1, "draw among the most probable tokens that hold this mass")
-	flags.StringVar(&f.cache, "cache", "on", "on, or off: compute everything anew in each step, for checks (same bytes)")
+	flags.StringVar(&f.cache, "cache", "on", "on, or off: compute everything anew in each step, for checks. It changes stats.rows alone")
 	flags.StringVar(&f.regroup, "regroup", string(decode.RegroupCommit), "commit, or published: regroup all known tokens before each step (another distribution, slow)")
 	flags.IntVar(&f.batch, "batch", defaultBatch, "documents decoded at the same time. It never changes a result")
 	flags.IntVar(&f.maxRows, "rows", defaultRows, "rows of one model call over all documents. It never changes a result")
@@ -111,7 +111,7 @@ func (f *decodeFlags) open(cmd *cobra.Command, env *Env) (*decoder, error) {
 	d.identity = strings.Join([]string{
 		"model " + d.Digest.String(), "compute f32 " + string(d.Model.Kernels().Level()), "strategy " + d.plugin.Identity().String(),
 		"seed " + strconv.FormatUint(f.seed, 10),
-		fmt.Sprintf("temperature %v top_k %d top_p %v regroup %s", f.temperature, f.topK, f.topP, f.regroup),
+		fmt.Sprintf("temperature %v top_k %d top_p %v regroup %s cache %s", f.temperature, f.topK, f.topP, f.regroup, f.cache),
 	}, "; ")
 	return d, nil
 }

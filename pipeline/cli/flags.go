@@ -1,13 +1,11 @@
 package cli
 
 import (
-	"io"
-	"os"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/any-order/a3/connectors/file"
 	"github.com/any-order/a3/core/kernels"
@@ -30,7 +28,10 @@ func (f *inputFlags) openFiles(env *Env, exclude ...string) (*file.Source, error
 	o := file.DefaultSourceOptions()
 	o.Paths, o.Stdin, o.Exclude = f.inputs, env.Stdin, exclude
 	if len(o.Paths) == 0 {
-		o.Paths = []string{"-"}
+		o.Paths = []string{stdio}
+		if isTerminal(env.Stdin) {
+			fmt.Fprintln(env.Stderr, "reading records from the terminal, one a line; Ctrl-D ends")
+		}
 	}
 	var err error
 	if o.Format, err = file.ParseFormat(f.format); err != nil {
@@ -71,11 +72,6 @@ func (f *computeFlags) kernels() (*kernels.Kernels, error) {
 		return nil, &usageError{err}
 	}
 	return k, nil
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // version returns the module's version, or the commit the program was built from.

@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -16,8 +14,10 @@ import (
 	"github.com/any-order/a3/pipeline"
 )
 
-// kafkaScheme begins an address that is a topic, not a file.
-const kafkaScheme = "kafka://"
+const (
+	kafkaScheme = "kafka://" // begins an address that is a topic, not a file
+	stdio       = "-"        // standard input or output
+)
 
 // outputFlags say where results go.
 type outputFlags struct {
@@ -27,7 +27,7 @@ type outputFlags struct {
 
 func (f *outputFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVarP(&f.output, "output", "o", "-", "file, - for standard output, or kafka://broker/topic")
+	flags.StringVarP(&f.output, "output", "o", stdio, "file, - for standard output, or kafka://broker/topic")
 	flags.StringVar(&f.deadLetters, "dead-letters", "", "file or kafka://broker/topic for records that failed; empty = complaints on standard error")
 	flags.BoolVar(&f.overwrite, "overwrite", false, "start over: replace the output instead of going on behind what it holds")
 }
@@ -39,8 +39,9 @@ type streams struct {
 	endless    bool // the source never ends: being stopped is its normal end
 }
 
-// open connects source, sink and dead letters. run is the identity of what is computed:
-// an output of another run is not continued.
+// openStreams connects source, sink and dead letters, in this order: an input that is
+// not there leaves no empty output. run is the identity of what is computed: an output
+// of another run is not continued.
 func (f *jobFlags) openStreams(ctx context.Context, env *Env, run string) (s *streams, err error) {
 	s = &streams{}
 	defer func() {
@@ -48,6 +49,9 @@ func (f *jobFlags) openStreams(ctx context.Context, env *Env, run string) (s *st
 			err = errors.Join(err, s.close(ctx))
 		}
 	}()
+	if err := f.openSource(ctx, env, s); err != nil {
+		return s, err
+	}
 	if s.sink, err = openSink(ctx, env, f.output, run, f.overwrite); err != nil {
 		return s, err
 	}
@@ -60,8 +64,7 @@ func (f *jobFlags) openStreams(ctx context.Context, env *Env, run string) (s *st
 			s.dead = pipeline.Enveloped{Sink: s.dead}
 		}
 	}
-	err = f.openSource(ctx, env, s)
-	return s, err
+	return s, nil
 }
 
 func (f *jobFlags) openSource(ctx context.Context, env *Env, s *streams) error {
@@ -75,7 +78,7 @@ func (f *jobFlags) openSource(ctx context.Context, env *Env, s *streams) error {
 	case topics == 0:
 		var exclude []string
 		for _, out := range []string{f.output, f.deadLetters} {
-			if out != "" && out != "-" && !strings.HasPrefix(out, kafkaScheme) {
+			if out != "" && out != stdio && !strings.HasPrefix(out, kafkaScheme) {
 				exclude = append(exclude, out)
 			}
 		}
@@ -152,7 +155,7 @@ func (f *jobFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no summary")
 }
 
-// run moves the records through a job and reports.
+// runJob moves the records through a job and reports.
 func (f *jobFlags) runJob(cmd *cobra.Command, env *Env, job pipeline.Job, run string) (err error) {
 	ctx := cmd.Context()
 	s, err := f.openStreams(ctx, env, run)
@@ -161,7 +164,7 @@ func (f *jobFlags) runJob(cmd *cobra.Command, env *Env, job pipeline.Job, run st
 	}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
 	o := pipeline.DefaultOptions()
-	p := newJobProgress(env.Stderr)
+	p := newJobProgress(env, f.output == stdio)
 	if !f.quiet {
 		o.Report = p.report
 	}
@@ -172,58 +175,10 @@ func (f *jobFlags) runJob(cmd *cobra.Command, env *Env, job pipeline.Job, run st
 	switch {
 	case err != nil:
 		return err
-	case counts.Failed > 0:
-		return &recordsFailed{counts.Failed, counts.Read}
 	case counts.Stopped && !s.endless:
 		return errStopped
+	case counts.Failed > 0:
+		return &recordsFailed{counts.Failed, counts.Read}
 	}
 	return nil
-}
-
-// jobProgress prints how far a job is: a line that is written over on a terminal, one a
-// minute elsewhere, and a summary.
-type jobProgress struct {
-	w        io.Writer
-	terminal bool
-	start    time.Time
-	last     time.Time
-}
-
-func newJobProgress(w io.Writer) *jobProgress {
-	now := time.Now()
-	return &jobProgress{w: w, terminal: isTerminal(w), start: now, last: now}
-}
-
-func (p *jobProgress) report(c pipeline.Counts) {
-	every, begin, end := time.Minute, "", "\n"
-	if p.terminal {
-		every, begin, end = 200*time.Millisecond, "\r\033[K", ""
-	}
-	if time.Since(p.last) < every {
-		return
-	}
-	p.last = time.Now()
-	fmt.Fprintf(p.w, "%s%s%s", begin, p.line(c), end)
-}
-
-func (p *jobProgress) summary(c pipeline.Counts) {
-	begin := ""
-	if p.terminal {
-		begin = "\r\033[K"
-	}
-	fmt.Fprintf(p.w, "%s%s\n", begin, p.line(c))
-}
-
-func (p *jobProgress) line(c pipeline.Counts) string {
-	text := fmt.Sprintf("%d records", c.Read)
-	for _, part := range []struct {
-		n    int
-		what string
-	}{{c.Failed, "failed"}, {c.Unchanged, "unchanged"}, {c.Dropped, "tombstones"}} {
-		if part.n > 0 {
-			text += fmt.Sprintf(", %d %s", part.n, part.what)
-		}
-	}
-	seconds := time.Since(p.start).Seconds()
-	return fmt.Sprintf("%s, %d tokens in %d model calls, %.1f s, %.0f tokens/s", text, c.Tokens, c.ModelCalls, seconds, float64(c.Tokens)/seconds)
 }

@@ -15,10 +15,11 @@ import (
 
 func newModel(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "model",
-		Short: "Work with models",
-		Args:  noCommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "model",
+		Short:   "Work with models",
+		Example: "  a3 model inspect runs/tales/model",
+		Args:    noCommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "inspect [DIR]",

@@ -11,10 +11,11 @@ import (
 
 func newPlugins(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "plugins",
-		Short: "Work with decode strategies",
-		Args:  noCommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "plugins",
+		Short:   "Work with decode strategies",
+		Example: "  a3 plugins list",
+		Args:    noCommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:     "list",

@@ -2,18 +2,19 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"github.com/any-order/a3/connectors"
+	"github.com/any-order/a3/connectors/file"
+	"github.com/any-order/a3/core/checkpoint"
 	"github.com/any-order/a3/pipeline/infill/record"
 	"github.com/any-order/a3/pipeline/training"
 	"github.com/any-order/a3/tokenize"
@@ -90,7 +91,28 @@ func (f *trainFlags) settings(cmd *cobra.Command) (training.Config, error) {
 	if cmd.Flags().Changed("seed") {
 		c.Seed = f.seed
 	}
+	checked := c // the caller's curriculum stays empty if it is to follow from the steps
+	if err := checked.Complete(); err != nil {
+		return c, &usageError{err}
+	}
 	return c, nil
+}
+
+// printSettings writes the settings in the form that --config takes.
+func printSettings(w io.Writer, c training.Config) error {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return err
+	}
+	comment := ""
+	if len(c.Curriculum) == 0 {
+		if err := c.Complete(); err != nil {
+			return err
+		}
+		comment = fmt.Sprintf("# An empty curriculum stands for the default one of so many steps, here\n# %s\n", c.Curriculum)
+	}
+	_, err = fmt.Fprintf(w, "%s%s", comment, text)
+	return err
 }
 
 func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
@@ -100,18 +122,10 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 		return err
 	}
 	if f.dryRun {
-		text, err := yaml.Marshal(c)
-		if err != nil {
-			return err
-		}
-		_, err = env.Stdout.Write(text)
-		return err
+		return printSettings(env.Stdout, c)
 	}
 	if f.output == "" {
 		return usagef("--output is missing: name the directory of the run")
-	}
-	if err := os.MkdirAll(f.output, 0o777); err != nil {
-		return err
 	}
 	k, err := f.kernels()
 	if err != nil {
@@ -129,8 +143,8 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	if err != nil {
 		return err
 	}
-	progress := newTrainProgress(env.Stderr)
 	fmt.Fprintf(env.Stderr, "%d documents, %d tokens, vocabulary %d, CPU level %s, %d threads\n", corpus.Len(), corpus.Tokens(), tok.Vocab(), k.Level(), f.threadCount())
+	progress := newTrainProgress(env.status)
 	job := training.Job{
 		Config: c, Corpus: corpus, Tokenizer: tok, Dir: f.output, Threads: f.threadCount(), Kernels: k,
 		RecordTo: f.recordTo, ReplayOf: f.replayOf, AnyLevel: f.anyCPU, Tool: "a3 " + version(), Report: progress.report,
@@ -138,23 +152,34 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 		Stop: env.Stop,
 	}
 	out, err := job.Run(ctx)
+	var mismatch *training.MismatchError
+	if errors.As(err, &mismatch) {
+		return &usageError{err}
+	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(env.Stderr, "model in %s, held-out loss a token: %s\n", out.Model, formatLosses(out.HeldOut))
+	progress.summary(c.Optimizer.Steps, out)
 	return nil
 }
 
 // read loads all documents. A bad record is left out and named; with --strict it ends
 // the job.
 func (f *trainFlags) read(ctx context.Context, env *Env) ([]training.Text, error) {
+	for _, in := range f.inputs {
+		if strings.HasPrefix(in, kafkaScheme) {
+			return nil, usagef("input %s is a topic; train reads files", in)
+		}
+	}
 	src, err := f.openFiles(env)
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close(ctx)
+	opts := record.DefaultOptions()
+	opts.MaxText = file.DefaultMaxRecordBytes // long documents are cut to the model's context
 	bad := 0
-	texts, err := training.ReadTexts(ctx, src, record.DefaultOptions(), func(o connectors.Origin, err error) error {
+	texts, err := training.ReadTexts(ctx, src, opts, func(o connectors.Origin, err error) error {
 		if f.strict {
 			return fmt.Errorf("%s: %w", o, err)
 		}
@@ -172,88 +197,30 @@ func (f *trainFlags) read(ctx context.Context, env *Env) ([]training.Text, error
 	return texts, err
 }
 
-// vocabulary loads the tokenizer, or learns one and keeps it in the output directory.
+// vocabulary returns the tokenizer that the user named, else that of the run to be
+// resumed, else one that is learned from the documents, which is the same every time.
 func (f *trainFlags) vocabulary(ctx context.Context, c training.Config, texts []training.Text) (*tokenize.Tokenizer, error) {
-	kept := filepath.Join(f.output, "tokenizer.json")
-	path := f.tokenizer
-	if path == "" {
-		if _, err := os.Stat(kept); err == nil {
-			path = kept
-		}
-	}
-	if path != "" {
-		tok, err := tokenize.Load(path)
+	if f.tokenizer != "" {
+		tok, err := tokenize.Load(f.tokenizer)
 		if err != nil {
-			return nil, fmt.Errorf("tokenizer: %w", err)
+			return nil, usagef("--tokenizer: %w", err)
 		}
 		return tok, nil
 	}
+	switch last, _, err := checkpoint.Latest(ctx, f.output); {
+	case err == nil:
+		tok, err := tokenize.Parse(last.Tokenizer)
+		if err != nil {
+			err = fmt.Errorf("checkpoint %s: tokenizer: %w", last.Dir, err)
+		}
+		return tok, errors.Join(err, last.Close())
+	case !errors.Is(err, checkpoint.ErrNoCheckpoint) && !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
 	opts := tokenize.DefaultTrainOptions()
 	opts.Vocab = c.Vocab
-	tok, err := tokenize.Train(ctx, opts, training.Texts(texts))
-	if err != nil {
-		return nil, fmt.Errorf("learn a vocabulary: %w", err)
+	if err := opts.Validate(); err != nil {
+		return nil, usagef("vocab: %w", err)
 	}
-	text, err := tok.JSON()
-	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(kept+".tmp", text, 0o644); err != nil {
-		return nil, err
-	}
-	return tok, os.Rename(kept+".tmp", kept)
-}
-
-// trainProgress prints a line now and then: every step for a while, then every few
-// seconds on a terminal and every minute elsewhere.
-type trainProgress struct {
-	w     io.Writer
-	every time.Duration
-	start time.Time
-	last  time.Time
-	first int // step at which this process began
-	// Since the last line.
-	positions int
-	elapsed   time.Duration
-}
-
-func newTrainProgress(w io.Writer) *trainProgress {
-	p := &trainProgress{w: w, every: time.Minute, start: time.Now(), first: -1}
-	if isTerminal(w) {
-		p.every = 2 * time.Second
-	}
-	return p
-}
-
-func (t *trainProgress) report(p training.Progress) {
-	if t.first < 0 {
-		t.first = p.Step
-	}
-	t.positions += p.Positions
-	t.elapsed += p.Elapsed
-	done := p.Step + 1
-	if time.Since(t.last) < t.every && p.HeldOut == nil && done < p.Steps {
-		return
-	}
-	perStep := time.Since(t.start) / time.Duration(done-t.first)
-	eta := (time.Duration(p.Steps-done) * perStep).Round(time.Second)
-	fmt.Fprintf(t.w, "step %d/%d  %s  loss %.4f  norm %.2f  lr %.2g  %.0f tokens/s  ETA %s\n",
-		done, p.Steps, p.Stage, p.Loss, p.GradNorm, p.Rate, float64(t.positions)/t.elapsed.Seconds(), eta)
-	if p.HeldOut != nil {
-		fmt.Fprintf(t.w, "  held out: %s\n", formatLosses(p.HeldOut))
-	}
-	t.last, t.positions, t.elapsed = time.Now(), 0, 0
-}
-
-func formatLosses(losses map[string]float64) string {
-	names := make([]string, 0, len(losses))
-	for name := range losses {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	parts := make([]string, len(names))
-	for i, name := range names {
-		parts[i] = fmt.Sprintf("%s %.4f", name, losses[name])
-	}
-	return strings.Join(parts, ", ")
+	return tokenize.Train(ctx, opts, training.Texts(texts))
 }

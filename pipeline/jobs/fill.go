@@ -85,7 +85,7 @@ func (f *Fill) Compute(ctx context.Context, in <-chan *pipeline.Item, done func(
 	g.Go(func() error {
 		return f.Engine.Run(ctx, documents, f.Strategy, func(r *decode.Result) error {
 			item := r.Document.Tag.(*pipeline.Item)
-			f.finish(item, r)
+			item.Guard(func() { f.finish(item, r) })
 			return done(item)
 		})
 	})

@@ -61,7 +61,9 @@ func (s *Score) Compute(ctx context.Context, in <-chan *pipeline.Item, done func
 			return err
 		}
 		for i, item := range items {
-			item.Output, item.Err = score.Output(item.Task.(*infill.Task), logProbs[i], s.Options)
+			item.Guard(func() {
+				item.Output, item.Err = score.Output(item.Task.(*infill.Task), logProbs[i], s.Options)
+			})
 			item.Note.Tokens, item.Note.ModelCalls = segments[i].Len()-1, 1
 			if err := done(item); err != nil {
 				return err

@@ -51,8 +51,8 @@ func Default() Config {
 	}
 }
 
-// complete fills what follows from other settings, and validates.
-func (c *Config) complete() error {
+// Complete fills what follows from other settings, and validates.
+func (c *Config) Complete() error {
 	if len(c.Curriculum) == 0 {
 		c.Curriculum = order.DefaultCurriculum(c.Optimizer.Steps)
 	}
@@ -72,8 +72,31 @@ func (c *Config) complete() error {
 	case c.Model.Heads < 1 || c.Model.Hidden%max(c.Model.Heads, 1) != 0:
 		return fmt.Errorf("training: hidden %d is not a multiple of heads %d", c.Model.Hidden, c.Model.Heads)
 	}
-	return nil
+	llama, err := c.llama(vocabulary(c.Vocab))
+	if err != nil {
+		return err
+	}
+	return c.recipe(llama).Validate()
 }
+
+// recipe returns how batches are drawn.
+func (c *Config) recipe(llama *checkpoint.LlamaConfig) batching.Recipe {
+	r := batching.Recipe{
+		Seed: c.Seed, Vocab: llama.VocabSize, BOS: llama.BOS[0], EOS: batching.NoToken,
+		Context: c.Model.Context, Budget: c.Batch, Given: c.Given, Curriculum: c.Curriculum,
+	}
+	if len(llama.EOS) > 0 {
+		r.EOS = llama.EOS[0]
+	}
+	return r
+}
+
+// vocabulary stands for a tokenizer that is yet to be learned, of so many tokens.
+type vocabulary int
+
+func (v vocabulary) Vocab() int       { return int(v) }
+func (vocabulary) BOS() (int32, bool) { return 0, true }
+func (vocabulary) EOS() (int32, bool) { return 1, true }
 
 // llama returns the model's configuration for a tokenizer.
 func (c *Config) llama(tok Tokenizer) (*checkpoint.LlamaConfig, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/any-order/a3/core/train"
 )
 
-// HeldOutOrders are the groupings under which held-out losses are reported.
+// heldOutOrders are the groupings under which held-out losses are reported.
 var heldOutOrders = []string{"ltr", "blocks:4", "permuted:4", "spans"}
 
 // heldOutSeed keys the groupings of held-out documents: the same in every run, so that

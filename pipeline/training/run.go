@@ -1,7 +1,6 @@
 package training
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,7 +63,7 @@ type Outcome struct {
 // Run trains to the last step, or until ctx ends; then the last checkpoint is where the
 // next run goes on. A directory that holds checkpoints of this job is resumed.
 func (j *Job) Run(ctx context.Context) (*Outcome, error) {
-	if err := j.Config.complete(); err != nil {
+	if err := j.Config.Complete(); err != nil {
 		return nil, err
 	}
 	store, err := checkpoint.OpenStore(j.Dir)
@@ -117,13 +116,7 @@ func (j *Job) prepare() (*run, error) {
 	if r.tokenizer, err = j.Tokenizer.JSON(); err != nil {
 		return nil, err
 	}
-	r.recipe = batching.Recipe{
-		Seed: j.Config.Seed, Vocab: r.llama.VocabSize, BOS: r.llama.BOS[0], EOS: batching.NoToken,
-		Context: j.Config.Model.Context, Budget: j.Config.Batch, Given: j.Config.Given, Curriculum: j.Config.Curriculum,
-	}
-	if len(r.llama.EOS) > 0 {
-		r.recipe.EOS = r.llama.EOS[0]
-	}
+	r.recipe = j.Config.recipe(r.llama)
 	if err := r.recipe.Validate(); err != nil {
 		return nil, err
 	}
@@ -155,48 +148,6 @@ func (r *run) params() []checkpoint.Param {
 	return out
 }
 
-// resume restores the newest good checkpoint, if there is one.
-func (r *run) resume(ctx context.Context, store *checkpoint.Store) error {
-	c, torn, err := store.Resume(ctx)
-	for _, t := range torn {
-		if r.Warn != nil {
-			r.Warn(t.Error())
-		}
-	}
-	if errors.Is(err, checkpoint.ErrNoCheckpoint) {
-		r.log, err = openLog(r.Dir, 0)
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	m := c.Manifest
-	switch {
-	case !sameJSON(m.Trainer, r.settings):
-		return fmt.Errorf("checkpoint %s was trained with other settings; resume with those, or train into another directory\n  then: %s\n  now:  %s", c.Dir, m.Trainer, r.settings)
-	case !bytes.Equal(c.Tokenizer, r.tokenizer):
-		return fmt.Errorf("checkpoint %s has another tokenizer; resume with it, or train into another directory", c.Dir)
-	case m.CPULevel != string(r.Kernels.Level()) && !r.AnyLevel:
-		return fmt.Errorf("checkpoint %s was trained on CPU level %s, this run uses %s: equal bits need equal levels; pin it with --cpu %s, or give up equal bits with --any-cpu", c.Dir, m.CPULevel, r.Kernels.Level(), m.CPULevel)
-	}
-	if err := c.Restore(r.params()); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(m.Cursor, &r.cursor); err != nil {
-		return fmt.Errorf("checkpoint %s: cursor: %w", c.Dir, err)
-	}
-	r.trainer.Done = int(m.Step)
-	r.trainer.Model.Pack()
-	r.log, err = openLog(r.Dir, r.trainer.Done)
-	return err
-}
-
-func sameJSON(a, b []byte) bool {
-	var x, y bytes.Buffer
-	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
-}
-
 // source gives the batch for a step: a batching.Loader or a batching.Replay.
 type source interface {
 	Next(ctx context.Context, step int) (*batching.TrainingBatch, error)
@@ -212,6 +163,9 @@ func (r *run) open() (source, error) {
 
 // steps trains from where the trainer stands to the last step.
 func (r *run) steps(ctx context.Context, store *checkpoint.Store) (err error) {
+	if r.log, err = openLog(r.Dir, r.trainer.Done); err != nil {
+		return err
+	}
 	defer func() { err = errors.Join(err, r.log.Close()) }()
 	src, err := r.open()
 	if err != nil {
@@ -277,6 +231,9 @@ func (r *run) step(ctx context.Context, src source, recorder *batching.Recorder)
 		return p, err
 	}
 	defer batch.Release()
+	if err := r.fits(batch); err != nil {
+		return p, err
+	}
 	if recorder != nil {
 		if err := recorder.Write(batch); err != nil {
 			return p, err
@@ -291,6 +248,27 @@ func (r *run) step(ctx context.Context, src source, recorder *batching.Recorder)
 		Stats: stats, Steps: r.Config.Optimizer.Steps, Stage: r.Config.Curriculum[batch.Stage()].Name,
 		Positions: batch.Positions(), Elapsed: time.Since(start),
 	}, nil
+}
+
+// fits reports a recorded batch that was drawn by another recipe.
+func (r *run) fits(batch *batching.TrainingBatch) error {
+	if r.ReplayOf == "" {
+		return nil
+	}
+	want, err := batching.TrainingSchema(r.recipe)
+	if err != nil {
+		return err
+	}
+	got := batch.Record().Schema().Metadata()
+	var changed []string
+	for i, value := range want.Metadata().Values() {
+		was, _ := got.GetValue(want.Metadata().Keys()[i])
+		changed = append(changed, differences([]byte(was), []byte(value))...)
+	}
+	if len(changed) > 0 {
+		return &MismatchError{"recording " + r.ReplayOf, "was made with other settings: " + list(changed) + "; replay it with those"}
+	}
+	return nil
 }
 
 // evaluate measures the held-out losses where they are due: at the end of a stage and
