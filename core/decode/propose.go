@@ -63,6 +63,7 @@ func (w *worker) propose(e *Engine, sessions []*Session, columns strategy.Column
 	for _, s := range sessions {
 		s.rows += s.pending()
 		s.calls++
+		s.proposal, s.hidden = s.proposal[:0], s.hidden[:0]
 		s.addRows(&w.batch)
 	}
 	normed := w.ws.Forward(&w.batch)
@@ -78,9 +79,6 @@ func (w *worker) propose(e *Engine, sessions []*Session, columns strategy.Column
 		w.logits = growTo(w.logits, n*c.Vocab)
 		logits := kernels.NewMat(w.logits, n, c.Vocab)
 		e.model.Logits(logits, rows)
-		if done == 0 {
-			s.hidden = s.hidden[:0]
-		}
 		for r := range n {
 			s.hidden = append(s.hidden, rows.Row(r)...)
 			p := Proposal{Position: s.wanted[done+r]}

@@ -35,8 +35,8 @@ func (s *sampler) propose(p *Proposal, logits []float32, o *Options, allow *Toke
 			choice[id] = negInf
 		}
 		if allow != nil {
-			for id, ok := range allow.member {
-				if !ok {
+			for id := range choice {
+				if !allow.Has(int32(id)) {
 					choice[id] = negInf
 				}
 			}

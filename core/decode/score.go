@@ -2,6 +2,7 @@ package decode
 
 import (
 	"context"
+	"fmt"
 	"math"
 
 	"golang.org/x/sync/errgroup"
@@ -13,6 +14,14 @@ import (
 // [N] with zeros elsewhere: p(token | all earlier groups), the model's own, in nats.
 // Their sum is the exact log-likelihood under the segment's groups.
 func (e *Engine) Score(ctx context.Context, segments []seq.Segment) ([][]float64, error) {
+	for i, s := range segments {
+		if err := s.Validate(e.model.Config.Vocab); err != nil {
+			return nil, fmt.Errorf("score segment %d: %w", i, err)
+		}
+		if n := e.model.Config.MaxPositions; s.Len() > n {
+			return nil, fmt.Errorf("score segment %d: it has %d positions, the model takes at most %d: cut it or use a model with a longer context", i, s.Len(), n)
+		}
+	}
 	out := make([][]float64, len(segments))
 	next := make(chan int, len(segments))
 	for i := range segments {

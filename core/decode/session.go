@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -31,7 +32,7 @@ func NewTokenSet(vocab int, ids []int32) *TokenSet {
 }
 
 // Has reports whether the set holds a token.
-func (s *TokenSet) Has(id int32) bool { return s.member[id] }
+func (s *TokenSet) Has(id int32) bool { return int(id) < len(s.member) && s.member[id] }
 
 // Session is a document being filled. It belongs to one goroutine at a time.
 type Session struct {
@@ -82,6 +83,11 @@ func (e *Engine) NewSession(doc *Document) (*Session, error) {
 	}
 	if n := c.Len(); n == 0 || n > e.model.Config.MaxPositions {
 		return nil, fmt.Errorf("document has %d positions; the model takes 1 to %d: cut it or use a model with a longer context", n, e.model.Config.MaxPositions)
+	}
+	for p, set := range doc.Allow {
+		if !e.leavesChoice(set) {
+			return nil, fmt.Errorf("position %d may take no token: those allowed there are all banned", p)
+		}
 	}
 	s := &Session{
 		engine: e, doc: doc, key: seq.NewKey(e.options.Seed, doc.Key, e.options.Sample),
@@ -187,27 +193,43 @@ func (s *Session) addRows(b *model.Batch) {
 }
 
 // Commit makes proposed positions known, as one group. token may name others than the
-// proposed tokens; strategy.KeepToken, or a nil slice, keeps those.
+// proposed tokens; strategy.KeepToken, or a nil slice, keeps those. After an error
+// nothing is committed.
 func (s *Session) Commit(positions, token []int32) error {
+	group := slices.Clone(positions)
+	slices.Sort(group) // within a group keys stand by ascending position
+	if len(group) == 0 {
+		return errors.New("no position to commit")
+	}
+	for i := range group[1:] {
+		if group[i] == group[i+1] {
+			return fmt.Errorf("position %d is committed twice", group[i])
+		}
+	}
+	chosen := make([]int32, len(positions))
+	logProb := make([]float64, len(positions))
 	for i, p := range positions {
 		at, ok := slices.BinarySearch(s.wanted, p)
 		if !ok || len(s.proposal) == 0 || !s.blank[p] {
 			return fmt.Errorf("position %d was not proposed", p)
 		}
-		chosen, logProb := s.proposal[at].Token, s.proposal[at].LogProb
-		if token != nil && token[i] >= 0 && token[i] != chosen {
-			chosen = token[i]
-			logProb = s.engine.logProbOf(s.hidden, at, chosen)
+		chosen[i], logProb[i] = s.proposal[at].Token, s.proposal[at].LogProb
+		if token != nil && token[i] >= 0 && token[i] != chosen[i] {
+			if int(token[i]) >= s.engine.model.Config.Vocab {
+				return fmt.Errorf("position %d: token %d is outside the vocabulary of %d", p, token[i], s.engine.model.Config.Vocab)
+			}
+			chosen[i] = token[i]
+			logProb[i] = s.engine.logProbOf(s.hidden, at, chosen[i])
 		}
-		if math.IsNaN(logProb) {
-			return fmt.Errorf("position %d: the model's probability of token %d is not a number", p, chosen)
+		if math.IsNaN(logProb[i]) {
+			return fmt.Errorf("position %d: the model's probability of token %d is not a number", p, chosen[i])
 		}
-		s.tokens[p], s.blank[p] = chosen, false
-		s.logProb[p], s.commit[p] = logProb, int32(s.steps)
+	}
+	for i, p := range positions {
+		s.tokens[p], s.blank[p] = chosen[i], false
+		s.logProb[p], s.commit[p] = logProb[i], int32(s.steps)
 		s.open--
 	}
-	group := slices.Clone(positions)
-	slices.Sort(group) // within a group keys stand by ascending position
 	s.groups = append(s.groups, group)
 	s.sequence = append(s.sequence, group...)
 	for range group {

@@ -1,6 +1,10 @@
 package seq
 
-import "slices"
+import (
+	"fmt"
+	"math"
+	"slices"
+)
 
 // Order is the order trick: a grouping, sorted, so that what a row may see is a
 // prefix of the keys. It replaces an N x N mask by two integers a row.
@@ -61,3 +65,21 @@ type Segment struct {
 
 // Len returns the number of positions.
 func (s Segment) Len() int { return len(s.Tokens) }
+
+// Validate reports a segment whose columns differ in length, whose tokens lie outside a
+// vocabulary of the given size, or whose weights are not finite.
+func (s Segment) Validate(vocab int) error {
+	n := len(s.Tokens)
+	if len(s.Group) != n || len(s.Weight) != n {
+		return fmt.Errorf("segment has %d tokens, %d groups and %d weights", n, len(s.Group), len(s.Weight))
+	}
+	for p, tok := range s.Tokens {
+		if tok < 0 || int(tok) >= vocab {
+			return fmt.Errorf("token %d at position %d is outside the vocabulary of %d", tok, p, vocab)
+		}
+		if w := float64(s.Weight[p]); math.IsNaN(w) || math.IsInf(w, 0) {
+			return fmt.Errorf("the weight of position %d in the loss is %v", p, w)
+		}
+	}
+	return nil
+}

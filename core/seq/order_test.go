@@ -1,7 +1,9 @@
 package seq
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -72,6 +74,28 @@ func TestOrderExample(t *testing.T) {
 	} {
 		if !slices.Equal(c.got, c.want) {
 			t.Errorf("%s %v, want %v", c.name, c.got, c.want)
+		}
+	}
+}
+
+func TestSegmentValidate(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		segment Segment
+		want    string // part of the error; "" = valid
+	}{
+		{"empty", Segment{}, ""},
+		{"valid", Segment{[]int32{0, 4}, []int32{9, -9}, []float32{0, -0.5}}, ""},
+		{"groups", Segment{[]int32{0, 4}, []int32{0}, []float32{0, 1}}, "2 tokens, 1 groups and 2 weights"},
+		{"weights", Segment{[]int32{0, 4}, []int32{0, 1}, nil}, "2 tokens, 2 groups and 0 weights"},
+		{"token", Segment{[]int32{0, 5}, []int32{0, 1}, []float32{0, 1}}, "token 5 at position 1"},
+		{"negative token", Segment{[]int32{-1}, []int32{0}, []float32{0}}, "token -1 at position 0"},
+		{"NaN", Segment{[]int32{0}, []int32{0}, []float32{float32(math.NaN())}}, "position 0 in the loss is NaN"},
+		{"infinite", Segment{[]int32{0}, []int32{0}, []float32{float32(math.Inf(-1))}}, "-Inf"},
+	} {
+		err := c.segment.Validate(5)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
 	}
 }

@@ -82,7 +82,10 @@ func (e *NotFiniteError) Error() string {
 func (t *Trainer) Step(ctx context.Context, segments []seq.Segment) (Stats, error) {
 	o := &t.Options
 	stats := Stats{Step: t.Done, Rate: o.Rate(t.Done)}
-	for _, s := range segments {
+	for i, s := range segments {
+		if err := s.Validate(t.Model.Config.Vocab); err != nil {
+			return stats, fmt.Errorf("training step %d, segment %d: %w", t.Done, i, err)
+		}
 		for _, w := range s.Weight {
 			stats.Weight += float64(w)
 		}
@@ -179,6 +182,11 @@ func (t *Trainer) update(grads *model.Params, a kernels.AdamW) {
 // Evaluate returns the weighted sum of the negative log-likelihood of the segments and
 // the sum of their weights. It changes nothing.
 func (t *Trainer) Evaluate(ctx context.Context, segments []seq.Segment) (nll, weight float64, err error) {
+	for i, s := range segments {
+		if err := s.Validate(t.Model.Config.Vocab); err != nil {
+			return 0, 0, fmt.Errorf("evaluate segment %d: %w", i, err)
+		}
+	}
 	sums := make([]float64, len(segments))
 	weights := make([]float64, len(segments))
 	next := make(chan int, len(segments))

@@ -47,24 +47,18 @@ func TestResume(t *testing.T) {
 // A step whose loss or gradient is not finite changes nothing, and the trainer is as
 // good as before.
 func TestNotFinite(t *testing.T) {
-	nan := float32(math.NaN())
-	for name, spoil := range map[string]func(*Trainer, []seq.Segment){
-		"a weight of the model":  func(t *Trainer, _ []seq.Segment) { t.Model.Params.Layers[1].Up.Data[3] = float32(math.Inf(1)) },
-		"a weight of the loss":   func(_ *Trainer, s []seq.Segment) { s[2].Weight[s[2].Len()-1] = nan },
-		"a scale that overflows": func(t *Trainer, _ []seq.Segment) { t.Model.Params.Norm[0] = 3e38 },
+	for name, spoil := range map[string]func(*Trainer){
+		"a weight of the model":  func(t *Trainer) { t.Model.Params.Layers[1].Up.Data[3] = float32(math.Inf(1)) },
+		"a scale that overflows": func(t *Trainer) { t.Model.Params.Norm[0] = 3e38 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			trainer := newTrainer(t, DefaultOptions(8), 2)
 			steps(t, trainer, 0, 2)
 			good := stateOf(trainer)
-			list := segmentsOf(t, 2, 13)
-			for i := range list { // some kinds do not weigh the last position
-				list[i].Weight[list[i].Len()-1] = 1
-			}
-			spoil(trainer, list)
+			spoil(trainer)
 			trainer.Model.Pack()
 			before := stateOf(trainer)
-			stats, err := trainer.Step(t.Context(), list)
+			stats, err := trainer.Step(t.Context(), segmentsOf(t, 2, 13))
 			var notFinite *NotFiniteError
 			if !errors.As(err, &notFinite) || notFinite.Step != 2 || finite(notFinite.Loss) && finite(notFinite.GradNorm) {
 				t.Fatalf("got error %v, stats %+v", err, stats)
@@ -188,6 +182,31 @@ func TestNothingToLearn(t *testing.T) {
 	if err != nil || math.Abs(a.Loss-b.Loss) > 1e-12 || a.Rows != b.Rows {
 		t.Errorf("%+v, %v beside a silent segment, %+v alone", b, err, a)
 	}
+}
+
+// A segment that no model can read is an error with its number, before anything runs.
+func TestBadSegments(t *testing.T) {
+	trainer := newTrainer(t, DefaultOptions(10), 2)
+	before := stateOf(trainer)
+	for name, spoil := range map[string]func(s *seq.Segment){
+		"token 23":       func(s *seq.Segment) { s.Tokens[1] = 23 },
+		"token -1":       func(s *seq.Segment) { s.Tokens[1] = -1 },
+		"is NaN":         func(s *seq.Segment) { s.Weight[1] = float32(math.NaN()) },
+		"groups and":     func(s *seq.Segment) { s.Group = s.Group[1:] },
+		"and 0 weights":  func(s *seq.Segment) { s.Weight = nil },
+		"position 1 in ": func(s *seq.Segment) { s.Weight[1] = float32(math.Inf(1)) },
+	} {
+		list := segmentsOf(t, 0, 3)
+		spoil(&list[2])
+		_, err := trainer.Step(t.Context(), list)
+		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "segment 2") {
+			t.Errorf("%s: Step gives %v", name, err)
+		}
+		if _, _, err := trainer.Evaluate(t.Context(), list); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: Evaluate gives %v", name, err)
+		}
+	}
+	sameState(t, "bad segments", stateOf(trainer), before)
 }
 
 // Evaluate is the loss of a step, does not train, and does not depend on threads.
