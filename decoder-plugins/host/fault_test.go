@@ -94,6 +94,7 @@ func TestBadDocument(t *testing.T) {
 		{"twice", nil, strategy.RuleProposed, "committed twice"},
 		{"token", nil, strategy.RuleToken, "token 10"},
 		{"reopen", nil, strategy.RuleOpen, "is not open"},
+		{"stale", nil, strategy.RuleOpen, "is not open"},
 		{"shape", nil, strategy.RuleShape, "runs from 1"},
 	} {
 		t.Run(c.fault, func(t *testing.T) {

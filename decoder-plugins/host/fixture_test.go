@@ -159,6 +159,8 @@ func (f *faulty) Next(ctx context.Context, obs *strategy.Observation) (*strategy
 				token = vocab
 			case "reopen":
 				propose = commit
+			case "stale": // a position that was committed in an earlier step
+				propose = slices.DeleteFunc(slices.Clone(intros(1)[0].Open), func(p int32) bool { return slices.Contains(rows, p) })[:1]
 			case "shape":
 				dec.CommitOffset[0] = 1
 			default:
@@ -217,10 +219,6 @@ var processes = map[string]func(){
 	"noisy": func() {
 		fmt.Println("loading weights...")
 		sdk.Main(newFaulty, faultyInfo("noisy"))
-	},
-	"quits": func() {
-		fmt.Fprintln(os.Stderr, "no licence found")
-		os.Exit(4)
 	},
 	"silent":  func() { time.Sleep(time.Hour) },
 	"future":  func() { fmt.Println("1|7|unix|/nowhere|grpc|"); time.Sleep(time.Hour) },

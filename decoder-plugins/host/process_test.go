@@ -270,6 +270,7 @@ func (b bare) Start(context.Context) error {
 	}
 	cmd := exec.Command(b.command.Path, b.command.Args...)
 	cmd.Env, cmd.Stdout = b.env, w
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that it can be killed like the others
 	err = cmd.Start()
 	_ = w.Close()
 	if err != nil {
@@ -431,9 +432,13 @@ func TestStartErrors(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("\x7fELF nonsense"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	quits := filepath.Join(dir, "quits")
+	if err := os.WriteFile(quits, []byte("#!/bin/sh\necho no licence found >&2\nexit 4\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct{ spec, want string }{
 		{"noisy", `it printed "loading weights..." on standard output where the handshake belongs; print on standard error instead`},
-		{"quits", `no handshake came, exit status 4, its last words were "no licence found"`},
+		{quits, `no handshake came, exit status 4, its last words were "no licence found"`},
 		{"silent", "it was not ready after 400ms"},
 		{"future", "it speaks version 7 of the protocol, this host version 0"},
 		{"misled", "want an existing unix socket"},
