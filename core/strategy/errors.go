@@ -8,8 +8,8 @@ import (
 
 // BatchError says which documents of a batch failed. It stands beside a result that
 // is valid for all other documents; a failed document has an empty range, or a nil
-// plan, in it. The caller gives up on the failed documents and goes on with the
-// others:
+// plan, in it. The caller gives up on the failed documents, which it still ends, and
+// goes on with the others:
 //
 //	decision, err := s.Next(ctx, obs)
 //	var failed *strategy.BatchError

@@ -92,7 +92,7 @@ type Decision struct {
 	Propose       []int32
 }
 
-// KeepToken, in Decision.Token, commits the token that the engine sampled.
+// KeepToken in Decision.Token commits the token that the engine sampled.
 const KeepToken int32 = -1
 
 // Strategy decides, step by step.
