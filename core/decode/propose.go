@@ -10,7 +10,8 @@ import (
 	"github.com/any-order/a3/core/strategy"
 )
 
-// headRows is how many rows of logits exist at a time in one goroutine.
+// headRows is how many rows of logits exist at a time in one goroutine, whichever
+// sessions they belong to.
 const headRows = 48
 
 // worker is the memory of one computing goroutine.
@@ -69,25 +70,21 @@ func (w *worker) propose(e *Engine, sessions []*Session, columns strategy.Column
 	normed := w.ws.Forward(&w.batch)
 
 	c := &e.model.Config
-	for at, i := 0, 0; i < len(sessions); {
-		// A run of sessions whose query rows fit one chunk of logits, or part of a
-		// session with more rows than that.
-		s := sessions[i]
-		done := len(s.proposal)
-		n := min(headRows, len(s.wanted)-done)
-		rows := normed.RowsOf(at, at+n)
-		w.logits = growTo(w.logits, n*c.Vocab)
-		logits := kernels.NewMat(w.logits, n, c.Vocab)
+	rest := sessions
+	for at := 0; at < normed.Rows; at += headRows {
+		rows := normed.RowsOf(at, min(at+headRows, normed.Rows))
+		w.logits = growTo(w.logits, rows.Rows*c.Vocab)
+		logits := kernels.NewMat(w.logits, rows.Rows, c.Vocab)
 		e.model.Logits(logits, rows)
-		for r := range n {
-			s.hidden = append(s.hidden, rows.Row(r)...)
-			p := Proposal{Position: s.wanted[done+r]}
+		for r := range rows.Rows {
+			for len(rest[0].proposal) == len(rest[0].wanted) {
+				rest = rest[1:]
+			}
+			s := rest[0]
+			p := Proposal{Position: s.wanted[len(s.proposal)]}
 			w.sampler.propose(&p, logits.Row(r), &e.options, s.doc.Allow[p.Position], s.key, s.steps, columns)
 			s.proposal = append(s.proposal, p)
-		}
-		at += n
-		if len(s.proposal) == len(s.wanted) {
-			i++
+			s.hidden = append(s.hidden, rows.Row(r)...)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func tile2(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint3
 //go:noescape
 func tile1(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
 
-// The vector kernels take any length; each is the loop of its twin in generic.go.
+// The vector kernels take any length; each is the loop of its twin in vector.go.
 
 //go:noescape
 func maxAVX512(x *float32, n int) float32
