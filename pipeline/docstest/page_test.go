@@ -2,7 +2,9 @@ package docstest
 
 import (
 	"fmt"
+	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -152,9 +154,14 @@ func (b *block) script() []step {
 	return steps
 }
 
-// matches compares an output with what a page shows of it.
+// decimal is a number whose last digits depend on the CPU level.
+var decimal = regexp.MustCompile(`-?\d+\.\d+`)
+
+// matches compares an output with what a page shows of it. Numbers with a decimal point
+// may differ by one in 10000: equal digits are promised on one CPU level only.
 func matches(want []string, got string) bool {
 	var expr strings.Builder
+	var numbers []string
 	expr.WriteString(`\A`)
 	for _, line := range want {
 		if strings.TrimSpace(line) == "..." {
@@ -162,13 +169,26 @@ func matches(want []string, got string) bool {
 			continue
 		}
 		parts := strings.Split(strings.TrimRight(line, " "), "...")
-		for i := range parts {
-			parts[i] = regexp.QuoteMeta(parts[i])
+		for i, part := range parts {
+			numbers = append(numbers, decimal.FindAllString(part, -1)...)
+			between := decimal.Split(part, -1)
+			for j := range between {
+				between[j] = regexp.QuoteMeta(between[j])
+			}
+			parts[i] = strings.Join(between, "("+decimal.String()+")")
 		}
 		expr.WriteString(strings.Join(parts, ".*") + `\n`)
 	}
 	expr.WriteString(`\z`)
-	return regexp.MustCompile(expr.String()).MatchString(trimLines(got))
+	found := regexp.MustCompile(expr.String()).FindStringSubmatch(trimLines(got))
+	return found != nil && slices.EqualFunc(numbers, found[1:], near)
+}
+
+// near says whether two decimal numbers are equal but for their last digits.
+func near(a, b string) bool {
+	x, errX := strconv.ParseFloat(a, 64)
+	y, errY := strconv.ParseFloat(b, 64)
+	return errX == nil && errY == nil && math.Abs(x-y) <= 1e-4*max(1, math.Abs(x))
 }
 
 // trimLines drops spaces at the ends of lines and empty lines at the end.

@@ -126,6 +126,12 @@ func TestMatches(t *testing.T) {
 		{"took ... s, {x}", "took 1.5 s, {x}\n", true},
 		{"took ... s", "took 1.5\n s\n", false},
 		{"a.c", "abc\n", false},
+		{`{"logprob":-11.878411,"n":2}`, `{"logprob":-11.878400,"n":2}` + "\n", true},
+		{`{"logprob":-11.878411,"n":2}`, `{"logprob":-11.888411,"n":2}` + "\n", false},
+		{`{"logprob":-11.878411,"n":2}`, `{"logprob":-11.878411,"n":3}` + "\n", false},
+		{"... 0.5 and 0.25", "1.5 0.5 and 0.25\n", true},
+		{"... 0.5 and 0.25", "1.5 0.25 and 0.5\n", false},
+		{"v1.2.3", "v1.2.4\n", false},
 	} {
 		if got := matches(strings.Split(c.want, "\n"), c.got); got != c.ok {
 			t.Errorf("matches(%q, %q) = %v", c.want, c.got, got)
