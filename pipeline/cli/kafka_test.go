@@ -1,0 +1,180 @@
+package cli_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/any-order/a3/pipeline"
+	"github.com/any-order/a3/pipeline/cli"
+)
+
+// From a topic to a topic, records become what they become from a file to a file.
+func TestSameBytesFromKafka(t *testing.T) {
+	model, dir := tinyModel(t), t.TempDir()
+	docs := documents(40)
+	in := writeFile(t, filepath.Join(dir, "in.jsonl"), text(docs))
+	flags := []string{"infill", "--quiet", "--model", model, "--temperature", "0.8", "--seed", "3"}
+	want := lines(succeed(t, append(flags, in)...))
+	slices.Sort(want)
+
+	b := newBroker(t)
+	for _, partitions := range []int32{1, 3} {
+		source, sink := b.topic(t, partitions), b.topic(t, 2)
+		b.produce(t, source, docs)
+		job := append(slices.Clone(flags), b.address(source)+"?group=a3&until=end", "-o", b.address(sink))
+		succeed(t, job...)
+		var got []string
+		for _, rec := range b.consume(t, sink, len(docs)) {
+			got = append(got, string(rec.Value))
+		}
+		slices.Sort(got)
+		if !slices.Equal(want, got) {
+			t.Errorf("%d partitions: other records:\n%s", partitions, firstDifference(want, got))
+		}
+		// All is acknowledged: the group has nothing left to do.
+		succeed(t, job...)
+		if recs := b.consume(t, sink, len(docs)); len(recs) != len(docs) {
+			t.Errorf("%d partitions: a second run wrote records again: %d in the topic", partitions, len(recs))
+		}
+	}
+}
+
+// Keys pass, tombstones are dropped, failures go to the topic of dead letters with
+// their reason.
+func TestKafkaDeadLetters(t *testing.T) {
+	b := newBroker(t)
+	source, sink, dead := b.topic(t, 1), b.topic(t, 1), b.topic(t, 1)
+	b.put(t, source,
+		&kgo.Record{Key: []byte("a"), Value: []byte(`{"id": "a", "text": "The {{blank:1}}."}`)},
+		&kgo.Record{Key: []byte("b"), Value: []byte(`{"id": "b", "txt": "The {{blank:1}}."}`)},
+		&kgo.Record{Key: []byte("a"), Value: nil},
+		&kgo.Record{Key: []byte("c"), Value: []byte(`{"id": "c", "text": "A {{blank:1}}."}`)},
+	)
+	r := run(t, nil, "infill", "--model", tinyModel(t), "--in-process",
+		b.address(source)+"?group=a3&until=end", "-o", b.address(sink), "--dead-letters", b.address(dead))
+	if r.code != cli.ExitFailed || !strings.Contains(r.stderr, "1 failed, 1 tombstones") {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
+	}
+	var keys []string
+	for _, rec := range b.consume(t, sink, 2) {
+		keys = append(keys, string(rec.Key))
+	}
+	if !slices.Equal(keys, []string{"a", "c"}) {
+		t.Errorf("keys %q", keys)
+	}
+	letter := b.consume(t, dead, 1)[0]
+	headers := map[string]string{}
+	for _, h := range letter.Headers {
+		headers[h.Key] = string(h.Value)
+	}
+	if string(letter.Key) != "b" || string(letter.Value) != `{"id": "b", "txt": "The {{blank:1}}."}` {
+		t.Errorf("letter %s: %s", letter.Key, letter.Value)
+	}
+	if headers[pipeline.HeaderOrigin] != source+"/0@1" || !strings.Contains(headers[pipeline.HeaderError], "txt") {
+		t.Errorf("headers %q", headers)
+	}
+}
+
+func TestKafkaUsage(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"kafka://localhost:9092/t", "group"},
+		{"kafka://localhost:9092/t?group=g other.jsonl", "a topic must be the only input"},
+		{"kafka://localhost:9092/t?group=g&colour=red", "colour"},
+		{"-o kafka://localhost:9092/ -", "topic"},
+	} {
+		r := run(t, strings.NewReader(""), append([]string{"infill", "--in-process", "--model", tinyModel(t)}, strings.Fields(c.args)...)...)
+		if r.code != cli.ExitUsage || !strings.Contains(r.stderr, c.want) {
+			t.Errorf("%s: exit code %d, want %d and %q in\n%s", c.args, r.code, cli.ExitUsage, c.want, r.stderr)
+		}
+	}
+	if r := run(t, nil, "train", "-o", t.TempDir(), "kafka://localhost/t"); r.code != cli.ExitUsage || !strings.Contains(r.stderr, "train reads files") {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
+	}
+}
+
+// broker is an in-memory cluster of one node.
+type broker struct {
+	*kfake.Cluster
+	client *kgo.Client
+	topics int
+}
+
+func newBroker(t *testing.T) *broker {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return &broker{Cluster: cluster, client: client}
+}
+
+func (b *broker) topic(t *testing.T, partitions int32) string {
+	t.Helper()
+	b.topics++
+	name := fmt.Sprintf("stories-%d", b.topics)
+	if err := b.CreateTopic(name, partitions, nil); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func (b *broker) address(topic string) string { return "kafka://" + b.ListenAddrs()[0] + "/" + topic }
+
+func (b *broker) produce(t *testing.T, topic string, values []string) {
+	t.Helper()
+	recs := make([]*kgo.Record, len(values))
+	for i, v := range values {
+		recs[i] = &kgo.Record{Value: []byte(v)}
+	}
+	b.put(t, topic, recs...)
+}
+
+func (b *broker) put(t *testing.T, topic string, recs ...*kgo.Record) {
+	t.Helper()
+	for _, rec := range recs {
+		rec.Topic = topic
+	}
+	if err := b.client.ProduceSync(bounded(t), recs...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// consume reads a topic from its start until it has n records, and what else is there.
+func (b *broker) consume(t *testing.T, topic string, n int) []*kgo.Record {
+	t.Helper()
+	reader, err := kgo.NewClient(kgo.SeedBrokers(b.ListenAddrs()...), kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	var out []*kgo.Record
+	for len(out) < n {
+		fetches := reader.PollFetches(bounded(t))
+		if err := fetches.Err(); err != nil {
+			t.Fatalf("%d of %d records: %v", len(out), n, err)
+		}
+		out = append(out, fetches.Records()...)
+	}
+	return out
+}
+
+func bounded(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
