@@ -8,8 +8,8 @@ import (
 )
 
 // portableRows is the height of the tiles given to Gonum. Its Gemm changes the order
-// of summation with the size of the product once a side exceeds 64; a tile this small
-// always takes the serial path, which adds in ascending order of the inner index.
+// of summation once the output has four blocks of 64 x 64; a tile this small always
+// takes the serial path, which adds in ascending order of the inner index.
 //
 // Gonum skips multipliers that are zero, so 0 * Inf adds nothing here; the assembly
 // gives NaN.

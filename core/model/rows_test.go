@@ -151,16 +151,7 @@ func (ws *Workspace) poison() {
 			buf[i] = nan
 		}
 	}
-	for i := range ws.layers {
-		a := &ws.layers[i]
-		for _, buf := range [][]float32{a.x, a.rstdIn, a.q, a.att, a.lse, a.mid, a.rstdPost, a.gate, a.up} {
-			fill(buf)
-		}
-	}
-	for _, buf := range [][]float32{
-		ws.final, ws.rstd, ws.normed, ws.k, ws.v, ws.ffn, ws.logits,
-		ws.dx, ws.dmid, ws.dnorm, ws.datt, ws.dq, ws.dk, ws.dv, ws.dffn, ws.dgate, ws.dup,
-	} {
+	for _, buf := range ws.buffers() {
 		fill(buf)
 	}
 	for _, cache := range ws.cache {
@@ -172,6 +163,56 @@ func (ws *Workspace) poison() {
 			kv.Append(rows, rows)
 		}
 	}
+}
+
+// buffers lists the workspace's floats but for keys, values and attention scratch.
+func (ws *Workspace) buffers() [][]float32 {
+	list := [][]float32{
+		ws.final, ws.rstd, ws.normed, ws.k, ws.v, ws.ffn, ws.logits,
+		ws.dx, ws.dmid, ws.dnorm, ws.datt, ws.dq, ws.dk, ws.dv, ws.dffn, ws.dgate, ws.dup,
+	}
+	for i := range ws.layers {
+		a := &ws.layers[i]
+		list = append(list, a.x, a.rstdIn, a.q, a.att, a.lse, a.mid, a.rstdPost, a.gate, a.up)
+	}
+	return list
+}
+
+// The formulas of MODEL.md.
+func TestMemory(t *testing.T) {
+	eachModel(t, func(t *testing.T, m *Model) {
+		c := &m.Config
+		b := pack(segments(c.Vocab)...)
+		content, query := b.Rows()
+		rows, q, kv := content+query, c.queryWidth(), c.kvWidth()
+		logits := min(48, query) * c.Vocab
+		floats := func(ws *Workspace) (n int) {
+			for _, buf := range ws.buffers() {
+				n += len(buf)
+			}
+			return n + max(0, logits-len(ws.logits)) // the last chunk may have been smaller
+		}
+		reads, trains := m.NewWorkspace(), m.NewWorkspace()
+		reads.LogProbs(b)
+		trains.LossGrad(b, NewParams(c), 1)
+		if got, want := floats(reads), rows*(5*c.Hidden+2*q+3*c.FFN+c.Heads+3)+2*content*kv+logits; got != want {
+			t.Errorf("a pass that reads holds %d floats, want %d", got, want)
+		}
+		want := c.Layers*rows*(2*c.Hidden+2*q+2*c.FFN+c.Heads+2) + rows*(5*c.Hidden+2*q+4*c.FFN+1) + 4*content*kv + logits
+		if got := floats(trains); got != want {
+			t.Errorf("a training pass holds %d floats, want %d", got, want)
+		}
+		head := c.Vocab * c.Hidden
+		if !c.Tied {
+			head *= 2
+		}
+		if got, want := c.Params(), head+c.Layers*(2*c.Hidden+2*c.Hidden*q+2*c.Hidden*kv+3*c.Hidden*c.FFN)+2*c.Hidden; got != want {
+			t.Errorf("%d parameters, want %d", got, want)
+		}
+		if got, want := m.NewCache(40).Bytes(), 4*c.Layers*c.KVHeads*64*(c.HeadDim+32); got != want {
+			t.Errorf("a cache of 40 tokens holds %d bytes, want %d", got, want)
+		}
+	})
 }
 
 // With its buffers grown, a pass allocates nothing.
@@ -266,4 +307,27 @@ func sameBits[F float32 | float64](t *testing.T, what string, got, want []F) {
 			t.Fatalf("%s: number %d is %v, want the bits of %v", what, i, got[i], want[i])
 		}
 	}
+}
+
+// A token whose embedding is no number spoils its own document and no other.
+func TestNaNStaysInItsSegment(t *testing.T) {
+	eachModel(t, func(t *testing.T, m *Model) {
+		const bad = 12
+		list := segments(bad)[:3] // no other document holds the token
+		want := slices.Clone(m.NewWorkspace().LogProbs(pack(list...)))
+		list[1].Tokens[0] = bad
+		for i := range m.Params.Embed.Row(bad) { // not packed: the head stays sound
+			m.Params.Embed.Row(bad)[i] = float32(math.NaN())
+		}
+		got := m.NewWorkspace().LogProbs(pack(list...))
+		_, first := pack(list[0]).Rows()
+		_, last := pack(list[:2]...).Rows()
+		sameBits(t, "the segment before", got[:first], want[:first])
+		sameBits(t, "the segment behind", got[last:], want[last:])
+		for _, lp := range got[first:last] {
+			if !math.IsNaN(lp) {
+				t.Errorf("log-probability %v", lp)
+			}
+		}
+	})
 }
