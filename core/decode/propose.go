@@ -3,8 +3,7 @@ package decode
 import (
 	"context"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/any-order/a3/core/internal/parallel"
 	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/strategy"
@@ -27,20 +26,11 @@ type worker struct {
 // whole; a session's numbers do not depend on the others.
 func (e *Engine) Propose(ctx context.Context, sessions []*Session, columns strategy.Columns) error {
 	parts := deal(sessions, len(e.workers))
-	g, ctx := errgroup.WithContext(ctx)
-	for i, part := range parts {
-		if len(part) == 0 {
-			continue
+	return parallel.Each(ctx, e.workers, len(parts), func(w *worker, i int) {
+		if len(parts[i]) > 0 {
+			w.propose(e, parts[i], columns)
 		}
-		g.Go(func() error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			e.workers[i].propose(e, part, columns)
-			return nil
-		})
-	}
-	return g.Wait()
+	})
 }
 
 // deal splits the sessions, in their order, into n runs of like numbers of rows.

@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/any-order/a3/core/internal/parallel"
 	"github.com/any-order/a3/core/seq"
 )
 
@@ -23,29 +22,15 @@ func (e *Engine) Score(ctx context.Context, segments []seq.Segment) ([][]float64
 		}
 	}
 	out := make([][]float64, len(segments))
-	next := make(chan int, len(segments))
-	for i := range segments {
-		next <- i
-	}
-	close(next)
-	g, ctx := errgroup.WithContext(ctx)
-	for _, w := range e.workers {
-		g.Go(func() error {
-			for i := range next {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				w.batch.Reset()
-				w.batch.AddSegment(segments[i])
-				out[i] = make([]float64, segments[i].Len())
-				for j, lp := range w.ws.LogProbs(&w.batch) {
-					out[i][w.batch.QueryPos[j]] = lp
-				}
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	err := parallel.Each(ctx, e.workers, len(segments), func(w *worker, i int) {
+		w.batch.Reset()
+		w.batch.AddSegment(segments[i])
+		out[i] = make([]float64, segments[i].Len())
+		for j, lp := range w.ws.LogProbs(&w.batch) {
+			out[i][w.batch.QueryPos[j]] = lp
+		}
+	})
+	if err != nil {
 		return nil, err
 	}
 	return out, nil

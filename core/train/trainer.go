@@ -12,8 +12,7 @@ import (
 	"math"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/any-order/a3/core/internal/parallel"
 	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/seq"
@@ -123,32 +122,18 @@ func (t *Trainer) gradient(ctx context.Context, segments []seq.Segment, scale fl
 	nll := make([]float64, len(parts))
 	rows := make([]int, len(parts))
 	tree := newTree(len(parts), t)
-	next := make(chan int, len(parts))
-	for i := range parts {
-		next <- i
-	}
-	close(next)
-	g, ctx := errgroup.WithContext(ctx)
-	for _, w := range t.workers {
-		g.Go(func() error {
-			for i := range next {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				grads := t.acquire()
-				w.batch.Reset()
-				for _, s := range parts[i] {
-					w.batch.AddSegment(s)
-				}
-				nll[i], _ = w.ws.LossGrad(&w.batch, grads, scale)
-				content, query := w.batch.Rows()
-				rows[i] = content + query
-				tree.add(i, grads)
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	err := parallel.Each(ctx, t.workers, len(parts), func(w *worker, i int) {
+		grads := t.acquire()
+		w.batch.Reset()
+		for _, s := range parts[i] {
+			w.batch.AddSegment(s)
+		}
+		nll[i], _ = w.ws.LossGrad(&w.batch, grads, scale)
+		content, query := w.batch.Rows()
+		rows[i] = content + query
+		tree.add(i, grads)
+	})
+	if err != nil {
 		tree.drop()
 		return nil, 0, 0, err
 	}
@@ -163,20 +148,15 @@ func (t *Trainer) gradient(ctx context.Context, segments []seq.Segment, scale fl
 
 // update applies AdamW to every tensor; the tensors are independent.
 func (t *Trainer) update(grads *model.Params, a kernels.AdamW) {
-	var g errgroup.Group
-	g.SetLimit(t.Threads)
 	p := t.Model.Params
-	for i, tensor := range p.Tensors {
-		g.Go(func() error {
-			step := a
-			if tensor.IsNorm() && !t.Options.DecayNorms {
-				step.Decay = 0
-			}
-			t.Model.Kernels().Update(tensor.Data, t.First.Tensors[i].Data, t.Second.Tensors[i].Data, grads.Tensors[i].Data, step)
-			return nil
-		})
-	}
-	g.Wait() // no function returns an error
+	// The step is taken: it is not left half done when ctx ends.
+	_ = parallel.Each(context.Background(), t.workers, len(p.Tensors), func(_ *worker, i int) {
+		step, tensor := a, p.Tensors[i]
+		if tensor.IsNorm() && !t.Options.DecayNorms {
+			step.Decay = 0
+		}
+		t.Model.Kernels().Update(tensor.Data, t.First.Tensors[i].Data, t.Second.Tensors[i].Data, grads.Tensors[i].Data, step)
+	})
 }
 
 // Evaluate returns the weighted sum of the negative log-likelihood of the segments and
@@ -189,29 +169,15 @@ func (t *Trainer) Evaluate(ctx context.Context, segments []seq.Segment) (nll, we
 	}
 	sums := make([]float64, len(segments))
 	weights := make([]float64, len(segments))
-	next := make(chan int, len(segments))
-	for i := range segments {
-		next <- i
-	}
-	close(next)
-	g, ctx := errgroup.WithContext(ctx)
-	for _, w := range t.workers {
-		g.Go(func() error {
-			for i := range next {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				w.batch.Reset()
-				w.batch.AddSegment(segments[i])
-				for j, lp := range w.ws.LogProbs(&w.batch) {
-					sums[i] -= lp * float64(w.batch.Weight[j])
-					weights[i] += float64(w.batch.Weight[j])
-				}
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	err = parallel.Each(ctx, t.workers, len(segments), func(w *worker, i int) {
+		w.batch.Reset()
+		w.batch.AddSegment(segments[i])
+		for j, lp := range w.ws.LogProbs(&w.batch) {
+			sums[i] -= lp * float64(w.batch.Weight[j])
+			weights[i] += float64(w.batch.Weight[j])
+		}
+	})
+	if err != nil {
 		return 0, 0, err
 	}
 	for i := range sums {
