@@ -24,7 +24,7 @@ type Config struct {
 	Curriculum order.Curriculum `yaml:"curriculum" json:"curriculum"` // empty = the default for Optimizer.Steps
 	Optimizer  train.Options    `yaml:"optimizer" json:"optimizer"`
 
-	HeldOut   int `yaml:"held_out" json:"held_out"`     // documents kept from training for the losses by order
+	HeldOut   int `yaml:"held_out" json:"held_out"`     // documents kept from training for the losses by order, a tenth of all at most
 	EvalEvery int `yaml:"eval_every" json:"eval_every"` // steps between held-out losses; 0 = at the end of each stage only
 	SaveEvery int `yaml:"save_every" json:"save_every"` // steps between checkpoints
 	Keep      int `yaml:"keep" json:"keep"`             // checkpoints kept
@@ -69,8 +69,12 @@ func (c *Config) Complete() error {
 		return fmt.Errorf("training: save_every is %d, want at least 1 step", c.SaveEvery)
 	case c.Keep < 1:
 		return fmt.Errorf("training: keep is %d, want at least 1 checkpoint", c.Keep)
-	case c.Model.Heads < 1 || c.Model.Hidden%max(c.Model.Heads, 1) != 0:
+	case c.Model.Heads < 1 || c.Model.Hidden%c.Model.Heads != 0:
 		return fmt.Errorf("training: hidden %d is not a multiple of heads %d", c.Model.Hidden, c.Model.Heads)
+	case c.Model.KVHeads < 1 || c.Model.Heads%c.Model.KVHeads != 0:
+		return fmt.Errorf("training: heads %d is not a multiple of kv_heads %d", c.Model.Heads, c.Model.KVHeads)
+	case c.Batch < c.Model.Context:
+		return fmt.Errorf("training: batch is %d positions, want at least one context of %d", c.Batch, c.Model.Context)
 	}
 	llama, err := c.llama(vocabulary(c.Vocab))
 	if err != nil {

@@ -1,8 +1,10 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/any-order/a3/batching"
 	"github.com/any-order/a3/core/order"
@@ -32,8 +34,7 @@ func newHeldOut(c *batching.Corpus, recipe batching.Recipe) (*heldOut, error) {
 			return nil, fmt.Errorf("held-out order: %w", err)
 		}
 		var segments []seq.Segment
-		for i := range c.Len() {
-			doc := c.Document(i)
+		for _, doc := range byKey(c) {
 			for chunk := range chunker.Count(len(doc.Tokens)) {
 				tokens, _ := chunker.Append(nil, doc.Tokens, chunk)
 				segments = append(segments, sampler.Sample(order.Key(heldOutSeed, 0, doc.Key, chunk), tokens, recipe.Given))
@@ -43,6 +44,19 @@ func newHeldOut(c *batching.Corpus, recipe batching.Recipe) (*heldOut, error) {
 		h.segments = append(h.segments, segments)
 	}
 	return h, nil
+}
+
+// byKey returns the documents in an order that does not depend on how they were read:
+// sums of their losses are then equal to the last bit.
+func byKey(c *batching.Corpus) []batching.Document {
+	docs := make([]batching.Document, c.Len())
+	for i := range docs {
+		docs[i] = c.Document(i)
+	}
+	slices.SortFunc(docs, func(a, b batching.Document) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), slices.Compare(a.Tokens, b.Tokens))
+	})
+	return docs
 }
 
 // losses returns the mean negative log-likelihood a predicted token, in nats, by order.

@@ -120,7 +120,7 @@ func (j *Job) prepare() (*run, error) {
 	if err := r.recipe.Validate(); err != nil {
 		return nil, err
 	}
-	training, held, err := j.Corpus.Split(batching.HeldOut{Count: j.Config.HeldOut})
+	training, held, err := j.Corpus.Split(batching.HeldOut{Count: min(j.Config.HeldOut, j.Corpus.Len()/10)})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,116 @@
+package training_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/any-order/a3/batching"
+	"github.com/any-order/a3/connectors"
+	"github.com/any-order/a3/connectors/memory"
+	"github.com/any-order/a3/core/kernels"
+	"github.com/any-order/a3/core/train"
+	"github.com/any-order/a3/pipeline/infill/record"
+	"github.com/any-order/a3/pipeline/models/modelstest"
+	"github.com/any-order/a3/pipeline/training"
+	"github.com/any-order/a3/tokenize"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// config is a run of some seconds at most.
+func config() training.Config {
+	c := training.Default()
+	c.Model = training.Shape{Hidden: 16, FFN: 24, Layers: 1, Heads: 2, KVHeads: 1, Context: 48, Residual: "llama"}
+	c.Batch, c.Optimizer = 256, train.DefaultOptions(20)
+	c.Optimizer.LR = 0.01
+	c.HeldOut, c.SaveEvery = 5, 4
+	return c
+}
+
+// corpus tokenizes stories.
+func corpus(t *testing.T, stories []string) (*batching.Corpus, *tokenize.Tokenizer) {
+	t.Helper()
+	recs := make([]connectors.Record, len(stories))
+	for i, s := range stories {
+		recs[i].Value = []byte(s)
+		recs[i].Headers = []connectors.Header{{Name: connectors.HeaderContentType, Value: []byte(connectors.ContentTypeText)}}
+	}
+	texts, err := training.ReadTexts(t.Context(), memory.FromSlice("stories", recs), record.DefaultOptions(), func(o connectors.Origin, err error) error { return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := modelstest.Tokenizer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := training.NewCorpus(t.Context(), texts, tok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, tok
+}
+
+// newJob returns a job in a directory; change may be nil.
+func newJob(t *testing.T, dir string, change func(*training.Job)) *training.Job {
+	t.Helper()
+	c, tok := corpus(t, modelstest.Stories(60))
+	j := &training.Job{Config: config(), Corpus: c, Tokenizer: tok, Dir: dir, Threads: 2, Kernels: kernels.Best(), Tool: "test"}
+	if change != nil {
+		change(j)
+	}
+	return j
+}
+
+func mustRun(t *testing.T, j *training.Job) *training.Outcome {
+	t.Helper()
+	out, err := j.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// left returns what a finished run leaves that has to be equal for equal runs: the
+// model, the newest checkpoint and the log, by their names.
+func left(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	for _, pattern := range []string{"model/*", "step-*/*", "train.jsonl"} {
+		paths, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name, err := filepath.Rel(dir, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[name] = string(content)
+		}
+	}
+	if !strings.HasPrefix(files["train.jsonl"], `{"step":0,`) || files["model/model.safetensors"] == "" {
+		t.Fatalf("%s holds no finished run", dir)
+	}
+	return files
+}
+
+// wantSame compares the files that both runs left.
+func wantSame(t *testing.T, what string, want, got map[string]string) {
+	t.Helper()
+	for name := range want {
+		if strings.HasPrefix(name, "step-") && got[name] == "" {
+			continue // other checkpoints are kept
+		}
+		if want[name] != got[name] {
+			t.Errorf("%s: %s has other bytes", what, name)
+		}
+	}
+}
