@@ -69,11 +69,12 @@ func Run(ctx context.Context, env Env) int {
 	}
 	fmt.Fprintf(env.Stderr, "a3: %v\n", err)
 	var usage *usageError
-	var stopped *training.StoppedError
+	var job *stopped
+	var run *training.StoppedError
 	switch {
 	case errors.As(err, &usage):
 		return ExitUsage
-	case errors.Is(err, errStopped), errors.As(err, &stopped):
+	case errors.As(err, &job), errors.As(err, &run):
 		return ExitStopped
 	}
 	return ExitFailed
@@ -86,8 +87,16 @@ func (e *recordsFailed) Error() string {
 	return fmt.Sprintf("%d of %d records failed", e.failed, e.total)
 }
 
-// errStopped is the outcome of a job that was stopped before its input was exhausted.
-var errStopped = errors.New("stopped; finished work is kept, the same command goes on from there")
+// stopped is the outcome of a job that was stopped before its input was exhausted.
+type stopped struct{ resumable bool }
+
+func (e *stopped) Error() string {
+	text := "stopped before the end of the input; what was begun is written"
+	if e.resumable {
+		text += ", and the same command goes on from there"
+	}
+	return text
+}
 
 // usageError is a mistake in the command line or a configuration.
 type usageError struct{ error }
@@ -128,6 +137,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	cmd.SuggestionsMinimumDistance = 2
 	hint := "see " + cmd.CommandPath() + " --help"
 	if close := cmd.SuggestionsFor(args[0]); len(close) > 0 {
 		hint = "did you mean " + close[0] + "?"

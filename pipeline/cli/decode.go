@@ -60,6 +60,16 @@ func (f *decodeFlags) add(cmd *cobra.Command) {
 
 // options returns the engine's options for a model.
 func (f *decodeFlags) options(l *models.Loaded) (decode.Options, error) {
+	switch {
+	case !(f.temperature >= 0 && f.temperature <= 100):
+		return decode.Options{}, usagef("--temperature is %v; it must be 0 (take the most probable token) to 100", f.temperature)
+	case f.temperature == 0 && (f.topK != 0 || f.topP != 1):
+		return decode.Options{}, usagef("--top-k and --top-p say among which tokens to draw, but at --temperature 0 nothing is drawn; give a temperature, such as 0.8")
+	case f.batch < 1:
+		return decode.Options{}, usagef("--batch is %d; it must be at least 1 document", f.batch)
+	case f.maxRows < 1:
+		return decode.Options{}, usagef("--rows is %d; it must be at least 1", f.maxRows)
+	}
 	o := decode.DefaultOptions()
 	o.Seed, o.TopK, o.TopP, o.Given = f.seed, f.topK, f.topP, l.Given
 	if o.Greedy = f.temperature == 0; !o.Greedy {

@@ -43,6 +43,9 @@ type streams struct {
 // not there leaves no empty output. run is the identity of what is computed: an output
 // of another run is not continued.
 func (f *jobFlags) openStreams(ctx context.Context, env *Env, run string) (s *streams, err error) {
+	if f.output == f.deadLetters {
+		return nil, usagef("--output and --dead-letters are both %s", f.output)
+	}
 	s = &streams{}
 	defer func() {
 		if err != nil {
@@ -176,7 +179,7 @@ func (f *jobFlags) runJob(cmd *cobra.Command, env *Env, job pipeline.Job, run st
 	case err != nil:
 		return err
 	case counts.Stopped && !s.endless:
-		return errStopped
+		return &stopped{resumable: f.output != stdio}
 	case counts.Failed > 0:
 		return &recordsFailed{counts.Failed, counts.Read}
 	}

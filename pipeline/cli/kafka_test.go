@@ -60,7 +60,7 @@ func TestKafkaDeadLetters(t *testing.T) {
 	)
 	r := run(t, nil, "infill", "--model", tinyModel(t), "--in-process",
 		b.address(source)+"?group=a3&until=end", "-o", b.address(sink), "--dead-letters", b.address(dead))
-	if r.code != cli.ExitFailed || !strings.Contains(r.stderr, "1 failed, 1 tombstones") {
+	if r.code != cli.ExitFailed || !strings.Contains(r.stderr, "1 failed, 1 dropped") {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}
 	var keys []string

@@ -27,13 +27,14 @@ func newModel(env *Env) *cobra.Command {
 		Long:  "Inspect shows what is in a model directory; without one, of the embedded model. Checkpoints of a run are model directories too.",
 		Example: `  a3 model inspect
   a3 model inspect runs/tales/model`,
-		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path := ""
-			if len(args) == 1 {
-				path = args[0]
+			switch len(args) {
+			case 0:
+				return inspect(cmd, env, "")
+			case 1:
+				return inspect(cmd, env, args[0])
 			}
-			return inspect(cmd, env, path)
+			return usagef("%s takes one directory, got %d", cmd.CommandPath(), len(args))
 		},
 	})
 	return cmd

@@ -98,15 +98,23 @@ func (p *jobProgress) summary(c pipeline.Counts) {
 }
 
 func (p *jobProgress) line(c pipeline.Counts) string {
-	text := fmt.Sprintf("%d records", c.Read)
+	text := plural(c.Read, "record")
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{c.Failed, "failed"}, {c.Unchanged, "unchanged"}, {c.Dropped, "tombstones"}} {
+	}{{c.Failed, "failed"}, {c.Unchanged, "unchanged"}, {c.Dropped, "dropped"}} {
 		if part.n > 0 {
 			text += fmt.Sprintf(", %d %s", part.n, part.what)
 		}
 	}
 	seconds := time.Since(p.start).Seconds()
-	return fmt.Sprintf("%s, %d tokens in %d model calls, %.1f s, %.0f tokens/s", text, c.Tokens, c.ModelCalls, seconds, float64(c.Tokens)/seconds)
+	return fmt.Sprintf("%s, %s in %s, %.1f s, %.0f tokens/s", text,
+		plural(c.Tokens, "token"), plural(c.ModelCalls, "model call"), seconds, float64(c.Tokens)/seconds)
+}
+
+func plural(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }

@@ -76,12 +76,8 @@ The settings and their defaults are printed by --dry-run, as YAML that --config 
 func (f *trainFlags) settings(cmd *cobra.Command) (training.Config, error) {
 	c := training.Default()
 	if f.config != "" {
-		text, err := os.ReadFile(f.config)
-		if err != nil {
-			return c, &usageError{err}
-		}
-		if err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict()); err != nil {
-			return c, usagef("configuration %s: %v", f.config, err)
+		if err := readSettings(f.config, &c); err != nil {
+			return c, usagef("configuration %s: %w", f.config, err)
 		}
 	}
 	if cmd.Flags().Changed("steps") {
@@ -96,6 +92,19 @@ func (f *trainFlags) settings(cmd *cobra.Command) (training.Config, error) {
 		return c, &usageError{err}
 	}
 	return c, nil
+}
+
+// readSettings changes those settings of c that a file names.
+func readSettings(path string, c *training.Config) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var content any // of an empty file it is nil, which would set all fields to zero
+	if err := yaml.Unmarshal(text, &content); err != nil || content == nil {
+		return err
+	}
+	return yaml.UnmarshalWithOptions(text, c, yaml.Strict())
 }
 
 // printSettings writes the settings in the form that --config takes.
