@@ -115,8 +115,8 @@ func (j *fakeJob) Compute(ctx context.Context, in <-chan *pipeline.Item, done fu
 // fakeSink logs what is written to it and fails as told.
 type fakeSink struct {
 	*memory.Sink
-	log    func(string)
-	fail   func(batch []connectors.Record) error // before anything is written; nil = never
+	log  func(string)
+	fail func(batch []connectors.Record) error // before anything is written; nil = never
 }
 
 func (s *fakeSink) Write(ctx context.Context, batch []connectors.Record) error {

@@ -236,6 +236,28 @@ func TestGracefulStop(t *testing.T) {
 	}
 }
 
+// What is said of going on is true: standard output has no memory.
+func TestStoppedWithoutMemory(t *testing.T) {
+	model, dir := tinyModel(t), t.TempDir()
+	stop := make(chan struct{})
+	close(stop)
+	for output, resumable := range map[string]bool{"-": false, filepath.Join(dir, "out.jsonl"): true} {
+		stdin, typing := io.Pipe() // nobody types
+		defer typing.Close()
+		var stderr bytes.Buffer
+		code := cli.Run(bounded(t), cli.Env{
+			Args:  []string{"infill", "--in-process", "--model", model, "-o", output},
+			Stdin: stdin, Stdout: io.Discard, Stderr: &stderr, Stop: stop,
+		})
+		if code != cli.ExitStopped || !strings.Contains(stderr.String(), "stopped before the end of the input; what was begun is written") {
+			t.Errorf("output %s: exit code %d\n%s", output, code, &stderr)
+		}
+		if said := strings.Contains(stderr.String(), "goes on from there"); said != resumable {
+			t.Errorf("output %s: said\n%s", output, &stderr)
+		}
+	}
+}
+
 // The second signal ends the process at once.
 func TestSecondSignal(t *testing.T) {
 	needUnix(t)

@@ -25,14 +25,14 @@ func (f *inputFlags) add(cmd *cobra.Command) {
 
 // openFiles opens the inputs with the file connector; none means standard input.
 func (f *inputFlags) openFiles(env *Env, exclude ...string) (*file.Source, error) {
-	o := file.DefaultSourceOptions()
-	o.Paths, o.Stdin, o.Exclude = f.inputs, env.Stdin, exclude
-	if len(o.Paths) == 0 {
-		o.Paths = []string{stdio}
+	if len(f.inputs) == 0 {
+		f.inputs = []string{stdio}
 		if isTerminal(env.Stdin) {
 			fmt.Fprintln(env.Stderr, "reading records from the terminal, one a line; Ctrl-D ends")
 		}
 	}
+	o := file.DefaultSourceOptions()
+	o.Paths, o.Stdin, o.Exclude = f.inputs, env.Stdin, exclude
 	var err error
 	if o.Format, err = file.ParseFormat(f.format); err != nil {
 		return nil, &usageError{err}

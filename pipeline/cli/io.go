@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	kafkaScheme = "kafka://" // begins an address that is a topic, not a file
 	stdio       = "-"        // standard input or output
 )
+
+func isTopic(address string) bool { return strings.HasPrefix(address, kafkaScheme) }
 
 // outputFlags say where results go.
 type outputFlags struct {
@@ -63,7 +66,7 @@ func (f *jobFlags) openStreams(ctx context.Context, env *Env, run string) (s *st
 		if s.dead, err = openSink(ctx, env, f.deadLetters, run+"; dead letters", f.overwrite); err != nil {
 			return s, err
 		}
-		if !strings.HasPrefix(f.deadLetters, kafkaScheme) {
+		if !isTopic(f.deadLetters) {
 			s.dead = pipeline.Enveloped{Sink: s.dead}
 		}
 	}
@@ -71,17 +74,11 @@ func (f *jobFlags) openStreams(ctx context.Context, env *Env, run string) (s *st
 }
 
 func (f *jobFlags) openSource(ctx context.Context, env *Env, s *streams) error {
-	var topics int
-	for _, in := range f.inputs {
-		if strings.HasPrefix(in, kafkaScheme) {
-			topics++
-		}
-	}
 	switch {
-	case topics == 0:
+	case !slices.ContainsFunc(f.inputs, isTopic):
 		var exclude []string
 		for _, out := range []string{f.output, f.deadLetters} {
-			if out != "" && out != stdio && !strings.HasPrefix(out, kafkaScheme) {
+			if out != "" && out != stdio && !isTopic(out) {
 				exclude = append(exclude, out)
 			}
 		}
@@ -107,7 +104,7 @@ func (f *jobFlags) openSource(ctx context.Context, env *Env, s *streams) error {
 }
 
 func openSink(ctx context.Context, env *Env, address, run string, overwrite bool) (connectors.Sink, error) {
-	if strings.HasPrefix(address, kafkaScheme) {
+	if isTopic(address) {
 		o, err := kafka.ParseSink(address)
 		if err != nil {
 			return nil, &usageError{err}
@@ -179,7 +176,8 @@ func (f *jobFlags) runJob(cmd *cobra.Command, env *Env, job pipeline.Job, run st
 	case err != nil:
 		return err
 	case counts.Stopped && !s.endless:
-		return &stopped{resumable: f.output != stdio}
+		// A topic remembers what was acknowledged, a file's ledger what was written.
+		return &stopped{resumable: isTopic(f.inputs[0]) || f.output != stdio && !isTopic(f.output)}
 	case counts.Failed > 0:
 		return &recordsFailed{counts.Failed, counts.Read}
 	}

@@ -7,7 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
+	"slices"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
@@ -175,10 +175,8 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 // read loads all documents. A bad record is left out and named; with --strict it ends
 // the job.
 func (f *trainFlags) read(ctx context.Context, env *Env) ([]training.Text, error) {
-	for _, in := range f.inputs {
-		if strings.HasPrefix(in, kafkaScheme) {
-			return nil, usagef("input %s is a topic; train reads files", in)
-		}
+	if i := slices.IndexFunc(f.inputs, isTopic); i >= 0 {
+		return nil, usagef("input %s is a topic; train reads files", f.inputs[i])
 	}
 	src, err := f.openFiles(env)
 	if err != nil {
