@@ -169,7 +169,7 @@ func (f *jobFlags) runJob(cmd *cobra.Command, env *Env, job pipeline.Job, run st
 		o.Report = p.report
 	}
 	counts, err := pipeline.Run(ctx, env.Stop, s.src, job, s.sink, s.dead, o)
-	if !f.quiet {
+	if !f.quiet && (err == nil || counts.Read > 0) {
 		p.summary(counts)
 	}
 	switch {

@@ -10,7 +10,6 @@ import (
 	"github.com/any-order/a3/connectors"
 	"github.com/any-order/a3/connectors/memory"
 	"github.com/any-order/a3/pipeline/infill/record"
-	"github.com/any-order/a3/pipeline/models/modelstest"
 	"github.com/any-order/a3/pipeline/training"
 )
 
@@ -68,15 +67,15 @@ func TestReadTextsStopsWhenToldSo(t *testing.T) {
 }
 
 func TestNewCorpus(t *testing.T) {
-	stories := modelstest.Stories(5)
-	c, tok := corpus(t, stories)
+	docs := stories(5)
+	c, tok := corpus(t, docs)
 	if c.Len() != 5 {
 		t.Fatalf("%d documents", c.Len())
 	}
 	for i := range c.Len() {
 		doc := c.Document(i)
-		if got := string(tok.AppendText(nil, doc.Tokens)); got != stories[i] {
-			t.Errorf("document %d is %q, want %q", i, got, stories[i])
+		if got := string(tok.AppendText(nil, doc.Tokens)); got != docs[i] {
+			t.Errorf("document %d is %q, want %q", i, got, docs[i])
 		}
 		if doc.Origin.Stream != "stories" || doc.Origin.Offset != int64(i+1) {
 			t.Errorf("document %d has the origin %v", i, doc.Origin)

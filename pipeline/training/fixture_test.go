@@ -1,6 +1,7 @@
 package training_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,6 @@ import (
 	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/train"
 	"github.com/any-order/a3/pipeline/infill/record"
-	"github.com/any-order/a3/pipeline/models/modelstest"
 	"github.com/any-order/a3/pipeline/training"
 	"github.com/any-order/a3/tokenize"
 )
@@ -31,11 +31,42 @@ func config() training.Config {
 	return c
 }
 
-// corpus tokenizes stories.
-func corpus(t *testing.T, stories []string) (*batching.Corpus, *tokenize.Tokenizer) {
+// stories returns n documents of a small language.
+func stories(n int) []string {
+	who := []string{"The old man", "A small bird", "The fox", "My sister"}
+	what := []string{"went to the river", "sang a long song", "ate the bread", "slept under the tree", "looked for the boat"}
+	when := []string{"in the morning", "all day", "when the sun went down"}
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("Day %d. %s %s %s. %s %s.", i, who[i%4], what[i%5], when[i%3], who[(i/4+1)%4], what[(i/5+2)%5])
+	}
+	return out
+}
+
+// vocabulary learns the tokenizer of all runs.
+func vocabulary(t *testing.T) *tokenize.Tokenizer {
 	t.Helper()
-	recs := make([]connectors.Record, len(stories))
-	for i, s := range stories {
+	o := tokenize.DefaultTrainOptions()
+	o.Vocab = 300
+	docs := stories(60)
+	tok, err := tokenize.Train(t.Context(), o, func(yield func([]byte) bool) {
+		for _, doc := range docs {
+			if !yield([]byte(doc)) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// corpus tokenizes documents.
+func corpus(t *testing.T, docs []string) (*batching.Corpus, *tokenize.Tokenizer) {
+	t.Helper()
+	recs := make([]connectors.Record, len(docs))
+	for i, s := range docs {
 		recs[i].Value = []byte(s)
 		recs[i].Headers = []connectors.Header{{Name: connectors.HeaderContentType, Value: []byte(connectors.ContentTypeText)}}
 	}
@@ -43,10 +74,7 @@ func corpus(t *testing.T, stories []string) (*batching.Corpus, *tokenize.Tokeniz
 	if err != nil {
 		t.Fatal(err)
 	}
-	tok, err := modelstest.Tokenizer()
-	if err != nil {
-		t.Fatal(err)
-	}
+	tok := vocabulary(t)
 	c, err := training.NewCorpus(t.Context(), texts, tok)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +85,7 @@ func corpus(t *testing.T, stories []string) (*batching.Corpus, *tokenize.Tokeniz
 // newJob returns a job in a directory; change may be nil.
 func newJob(t *testing.T, dir string, change func(*training.Job)) *training.Job {
 	t.Helper()
-	c, tok := corpus(t, modelstest.Stories(60))
+	c, tok := corpus(t, stories(60))
 	j := &training.Job{Config: config(), Corpus: c, Tokenizer: tok, Dir: dir, Threads: 2, Kernels: kernels.Best(), Tool: "test"}
 	if change != nil {
 		change(j)

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/any-order/a3/core/kernels"
-	"github.com/any-order/a3/pipeline/models/modelstest"
 	"github.com/any-order/a3/pipeline/training"
 	"github.com/any-order/a3/tokenize"
 )
@@ -26,7 +25,7 @@ func TestMismatch(t *testing.T) {
 		"steps":         {func(j *training.Job) { j.Config.Optimizer.Steps = 40 }, "optimizer.steps was 20, is 40"},
 		"many settings": {func(j *training.Job) { j.Config.Optimizer.Steps, j.Config.Seed, j.Config.HeldOut = 40, 9, 1 }, "more; resume with those"},
 		"the shape":     {func(j *training.Job) { j.Config.Model.FFN = 32 }, "model.ffn was 24, is 32"},
-		"the documents": {func(j *training.Job) { j.Corpus, _ = corpus(t, modelstest.Stories(61)) }, "was trained on other documents (digest "},
+		"the documents": {func(j *training.Job) { j.Corpus, _ = corpus(t, stories(61)) }, "was trained on other documents (digest "},
 		"the tokenizer": {func(j *training.Job) { j.Tokenizer = otherTokenizer(t) }, "has another tokenizer; leave --tokenizer out"},
 		"the level": {func(j *training.Job) {
 			k, err := kernels.Open(kernels.Portable)
@@ -51,11 +50,7 @@ func TestMismatch(t *testing.T) {
 // otherTokenizer has as many tokens, but for one other letter.
 func otherTokenizer(t *testing.T) *tokenize.Tokenizer {
 	t.Helper()
-	tok, err := modelstest.Tokenizer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := tok.JSON()
+	text, err := vocabulary(t).JSON()
 	if err != nil {
 		t.Fatal(err)
 	}

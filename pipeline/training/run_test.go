@@ -15,9 +15,8 @@ import (
 
 	"github.com/any-order/a3/core/checkpoint"
 	"github.com/any-order/a3/core/kernels"
+	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/order"
-	"github.com/any-order/a3/pipeline/models"
-	"github.com/any-order/a3/pipeline/models/modelstest"
 	"github.com/any-order/a3/pipeline/training"
 )
 
@@ -78,12 +77,16 @@ func TestRun(t *testing.T) {
 	if steps, err := filepath.Glob(filepath.Join(dir, "step-*")); err != nil || len(steps) != j.Config.Keep {
 		t.Errorf("checkpoints %v, %v", steps, err)
 	}
-	loaded, err := models.Load(t.Context(), out.Model, kernels.Best())
+	m, err := checkpoint.OpenModel(out.Model)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if loaded.Given != order.GivenCausal || !strings.Contains(loaded.Card, "Trained for 60 steps") || loaded.Config.TorchDType != "bfloat16" {
-		t.Errorf("given %v, type %s, card\n%s", loaded.Given, loaded.Config.TorchDType, loaded.Card)
+	defer m.Close()
+	if _, err := model.Load(model.ConfigOf(m.Config), m.Weights, kernels.Best()); err != nil {
+		t.Error(err)
+	}
+	if m.Config.Given != checkpoint.GivenCausal || m.Config.TorchDType != "bfloat16" || !strings.Contains(m.Card, "Trained for 60 steps") {
+		t.Errorf("given %v, type %s, card\n%s", m.Config.Given, m.Config.TorchDType, m.Card)
 	}
 }
 
@@ -138,9 +141,9 @@ func TestSameBits(t *testing.T) {
 		"one thread":    func(j *training.Job) { j.Threads = 1 },
 		"three threads": func(j *training.Job) { j.Threads = 3 },
 		"documents in another order": func(j *training.Job) {
-			stories := modelstest.Stories(60)
-			slices.Reverse(stories)
-			j.Corpus, _ = corpus(t, stories)
+			docs := stories(60)
+			slices.Reverse(docs)
+			j.Corpus, _ = corpus(t, docs)
 		},
 		"other checkpoints": func(j *training.Job) { j.Config.SaveEvery, j.Config.Keep = 7, 1 },
 	} {
