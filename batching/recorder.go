@@ -74,7 +74,7 @@ func NewRecorder(dir string, recipe Recipe, opts RecorderOptions) (*Recorder, er
 		return nil, fmt.Errorf("recording: %w", err)
 	}
 	if opts.From == 0 && len(firsts) > 0 {
-		return nil, fmt.Errorf("recording: %s holds the batches of another run; name an empty directory", dir)
+		return nil, fmt.Errorf("recording: %s holds the batches of another run, or of this one before its first checkpoint; remove them, or name another directory", dir)
 	}
 	if err := cutRecording(dir, firsts, opts.From); err != nil {
 		return nil, fmt.Errorf("recording: cut at step %d: %w", opts.From, err)
