@@ -78,7 +78,7 @@ func (s *stepper) End(ctx context.Context, ids []uint64) error {
 		return nil
 	}
 	if err := current.End(ctx, known); err != nil {
-		s.options.Logger.Warn("strategy fails to end documents", "error", current.Explain(err))
+		s.options.Logger.Info("strategy fails to end documents", "error", current.Explain(err))
 	}
 	return nil
 }
