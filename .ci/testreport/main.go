@@ -7,12 +7,15 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -42,19 +45,25 @@ type event struct {
 // test names a running test; the empty Test is the package itself.
 type test struct{ Package, Test string }
 
+// A reporter keeps what tests print until it is known whether anyone wants to read it.
+type reporter struct {
+	out, skips io.Writer
+	said       map[test][]string // of the tests that have not ended
+}
+
 // report copies what matters of the events to out, and the skipped tests to skips.
 func report(in io.Reader, out, skips io.Writer) error {
-	said := map[test][]string{} // what each running test has printed
-	r := bufio.NewReader(in)
+	r := reporter{out, skips, map[test][]string{}}
+	lines := bufio.NewReader(in)
 	for {
-		line, err := r.ReadString('\n')
+		line, err := lines.ReadString('\n')
 		if line != "" {
-			if err := one(line, said, out, skips); err != nil {
+			if err := r.event(line); err != nil {
 				return err
 			}
 		}
 		if err == io.EOF {
-			return nil
+			return r.tell(func(test) bool { return true }) // go test itself was cut short
 		}
 		if err != nil {
 			return err
@@ -62,38 +71,55 @@ func report(in io.Reader, out, skips io.Writer) error {
 	}
 }
 
-func one(line string, said map[test][]string, out, skips io.Writer) error {
+func (r *reporter) event(line string) error {
 	var e event
 	if json.Unmarshal([]byte(line), &e) != nil {
-		_, err := io.WriteString(out, line) // go test speaks plainly of its own mistakes
-		return err
+		return r.print(line) // go test speaks plainly of its own mistakes
 	}
 	t := test{e.Package, e.Test}
-	var err error
-	switch {
-	case e.Action == "build-output":
-		_, err = io.WriteString(out, e.Output)
-	case e.Action == "output" && (e.Test != "" || e.Output == "PASS\n"):
-		said[t] = append(said[t], e.Output)
-	case e.Action == "output":
-		_, err = io.WriteString(out, e.Output)
-	case e.Action == "fail" && e.Test == "":
-		// A test that has not ended took the package with it.
-		for running, lines := range said {
-			if running.Package == e.Package && running.Test != "" {
-				_, werr := io.WriteString(out, strings.Join(lines, ""))
-				err = errors.Join(err, werr)
-			}
+	switch e.Action {
+	case "build-output":
+		return r.print(e.Output)
+	case "output":
+		r.said[t] = append(r.said[t], e.Output)
+	case "fail":
+		// With its package end the tests that have not: they took it with them.
+		return r.tell(func(other test) bool { return other == t || t.Test == "" && other.Package == t.Package })
+	case "pass", "skip":
+		var err error
+		switch {
+		case e.Test == "":
+			err = r.print(slices.DeleteFunc(r.said[t], func(l string) bool { return !closing.MatchString(l) })...)
+		case e.Action == "skip":
+			_, err = fmt.Fprintf(r.skips, "skipped: %s in %s: %s\n", e.Test, e.Package, reason(r.said[t]))
 		}
-	case e.Action == "fail":
-		_, err = io.WriteString(out, strings.Join(said[t], ""))
-		delete(said, t)
-	case e.Action == "skip" && e.Test != "":
-		_, err = fmt.Fprintf(skips, "skipped: %s in %s: %s\n", e.Test, e.Package, reason(said[t]))
-		delete(said, t)
-	case e.Action == "pass":
-		delete(said, t)
+		delete(r.said, t)
+		return err
 	}
+	return nil
+}
+
+// closing is the last line of a package that has not failed.
+var closing = regexp.MustCompile(`^(ok  |\?   )`)
+
+// tell prints and forgets all that some tests said, packages behind their tests.
+func (r *reporter) tell(which func(test) bool) error {
+	tests := slices.SortedFunc(maps.Keys(r.said), func(a, b test) int {
+		return cmp.Or(cmp.Compare(a.Package, b.Package), -cmp.Compare(a.Test, b.Test))
+	})
+	for _, t := range tests {
+		if which(t) {
+			if err := r.print(r.said[t]...); err != nil {
+				return err
+			}
+			delete(r.said, t)
+		}
+	}
+	return nil
+}
+
+func (r *reporter) print(lines ...string) error {
+	_, err := io.WriteString(r.out, strings.Join(lines, ""))
 	return err
 }
 

@@ -13,6 +13,7 @@ func TestReport(t *testing.T) {
 {"Action":"output","Package":"p","Test":"TestA","Output":"=== RUN   TestA\n"}
 {"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:1: chatter\n"}
 {"Action":"pass","Package":"p","Test":"TestA"}
+{"Action":"output","Package":"p","Output":"-test.shuffle 17\n"}
 {"Action":"output","Package":"p","Output":"PASS\n"}
 {"Action":"output","Package":"p","Output":"ok  \tp\t0.1s\n"}
 {"Action":"pass","Package":"p"}
@@ -33,7 +34,19 @@ func TestReport(t *testing.T) {
 {"Action":"output","Package":"p","Output":"FAIL\tp\t0.1s\n"}
 {"Action":"fail","Package":"p"}
 `,
-			out: "FAIL\tp\t0.1s\npanic: lost\n",
+			out: "panic: lost\nFAIL\tp\t0.1s\n",
+		}, {
+			name: "a failed package tells its seed",
+			events: `{"Action":"output","Package":"p","Output":"-test.shuffle 17\n"}
+{"Action":"output","Package":"p","Output":"FAIL\tp\t0.1s\n"}
+{"Action":"fail","Package":"p"}
+`,
+			out: "-test.shuffle 17\nFAIL\tp\t0.1s\n",
+		}, {
+			name: "what a lost go test has left is told",
+			events: `{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:1: half\n"}
+`,
+			out: "    a_test.go:1: half\n",
 		}, {
 			name: "compiler errors and plain text pass through",
 			events: `{"ImportPath":"p","Action":"build-output","Output":"a.go:1: undefined: x\n"}

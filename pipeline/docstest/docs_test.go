@@ -31,7 +31,13 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range pages(t) {
+	names := pages(t)
+	for _, must := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
+		if !slices.Contains(names, must) {
+			t.Errorf("there is no %s", must)
+		}
+	}
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join(root, name))
 			if err != nil {
