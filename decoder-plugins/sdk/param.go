@@ -83,7 +83,9 @@ func (p Param) Range() string {
 	case p.Kind == KindString:
 		return strings.Join(p.Choices, ", ")
 	}
-	return formatFloat(p.Min) + " to " + formatFloat(p.Max)
+	// Without an exponent: bounds are read by people.
+	bound := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+	return bound(p.Min) + " to " + bound(p.Max)
 }
 
 // maxText bounds the text of one value, in bytes.

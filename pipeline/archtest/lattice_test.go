@@ -67,7 +67,7 @@ pipeline/config           | core/kernels core/order                | github.com/
 pipeline/telemetry        | connectors pipeline                    |                                  |
 pipeline/archtest         |                                        |                                  |
 pipeline/docstest         |                                        |                                  |
-pipeline/cli              | batching connectors/... core/... decoder-plugins/builtin decoder-plugins/host decoder-plugins/sdk decoder-plugins/sdktest pipeline/... tokenize | github.com/apache/arrow/go/v17/arrow/memory github.com/goccy/go-yaml github.com/schollz/progressbar/v3 github.com/spf13/cobra golang.org/x/sync golang.org/x/term | github.com/twmb/franz-go
+pipeline/cli              | batching connectors/... core/... decoder-plugins/builtin decoder-plugins/host decoder-plugins/sdk decoder-plugins/sdktest pipeline/... tokenize | github.com/apache/arrow/go/v17/arrow/memory github.com/goccy/go-yaml github.com/spf13/cobra golang.org/x/sync golang.org/x/term | github.com/twmb/franz-go
 `
 
 // testLibraries are what every test may import.
