@@ -35,7 +35,7 @@ func BenchmarkRegroup(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	docs := heldOut(b, path, l.Tokenizer, l.Model.Config.MaxPositions, 200)
+	docs := heldOut(b, path, l.Tokenizer, l.Model.Config.MaxPositions, 100)
 	for _, share := range []float64{0.15, 0.5, 0.9} {
 		for _, size := range []int{1, 4} {
 			b.Run(fmt.Sprintf("blank=%.0f%%/group=%d", 100*share, size), func(b *testing.B) {
