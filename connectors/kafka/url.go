@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hbollon/go-edlib"
 )
 
 // Prefix begins every address of this connector.
@@ -174,7 +176,7 @@ func number[T int | int32 | int64](to *T) setter {
 func suggest(word string, known []string) string {
 	best, distance := "", 3
 	for _, k := range known {
-		if d := editDistance(word, k, distance); d < distance {
+		if d := edlib.OSADamerauLevenshteinDistance(word, k); d < distance {
 			best, distance = k, d
 		}
 	}
@@ -182,29 +184,4 @@ func suggest(word string, known []string) string {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return "use " + strings.Join(known, ", ")
-}
-
-// editDistance counts the insertions, deletions and replacements between a and b; it
-// returns limit when their lengths alone differ by that much.
-func editDistance(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -43,13 +43,13 @@ connectors                |                                        |            
 connectors/*              | connectors                             |                                  | connectors/conntest
 connectors/conntest       | connectors                             |                                  | connectors/memory
 connectors/file           | connectors                             | github.com/bmatcuk/doublestar/v4 github.com/klauspost/compress | connectors/conntest
-connectors/kafka          | connectors                             | github.com/twmb/franz-go         | connectors/conntest github.com/goccy/go-yaml
+connectors/kafka          | connectors                             | github.com/hbollon/go-edlib github.com/twmb/franz-go | connectors/conntest github.com/goccy/go-yaml
 
 # A strategy imports the SDK and the contract, and no other strategy.
 decoder-plugins/*         | core/seq core/strategy decoder-plugins/sdk |                              | decoder-plugins/sdktest
 decoder-plugins/proto     |                                        | google.golang.org/grpc google.golang.org/protobuf github.com/bufbuild/protocompile |
 decoder-plugins/internal  | core/seq core/strategy decoder-plugins/proto/v0 decoder-plugins/sdk | github.com/hashicorp/go-plugin google.golang.org/grpc google.golang.org/protobuf |
-decoder-plugins/sdk       | core/seq core/strategy decoder-plugins/internal/wire decoder-plugins/proto/v0 | github.com/hashicorp/go-hclog github.com/hashicorp/go-plugin google.golang.org/grpc golang.org/x/sys |
+decoder-plugins/sdk       | core/seq core/strategy decoder-plugins/internal/wire decoder-plugins/proto/v0 | github.com/hbollon/go-edlib github.com/hashicorp/go-hclog github.com/hashicorp/go-plugin google.golang.org/grpc golang.org/x/sys |
 decoder-plugins/host      | core/seq core/strategy decoder-plugins/internal/... decoder-plugins/sdk | github.com/hashicorp/go-hclog github.com/hashicorp/go-plugin google.golang.org/grpc golang.org/x/sys | decoder-plugins/proto/v0 decoder-plugins/sdktest
 decoder-plugins/sdktest   | core/seq core/strategy decoder-plugins/host decoder-plugins/internal/... decoder-plugins/sdk | google.golang.org/grpc |
 decoder-plugins/builtin   | decoder-plugins/...                    |                                  |
@@ -57,7 +57,7 @@ decoder-plugins/builtin   | decoder-plugins/...                    |            
 # What a record is and what a job does with it knows nothing of streams; the stages know
 # the contract of the connectors, not which ones there are; the command line wires.
 pipeline                  | connectors pipeline/infill/record      | golang.org/x/sync                | connectors/memory connectors/file
-pipeline/infill           | core/seq                               |                                  | tokenize
+pipeline/infill           | core/seq                               | github.com/hbollon/go-edlib      | tokenize
 pipeline/rewrite          | core/seq pipeline/infill/...           |                                  | tokenize
 pipeline/score            | core/seq pipeline/infill/...           |                                  | tokenize
 pipeline/jobs             | batching core/... pipeline pipeline/infill/... pipeline/rewrite pipeline/score tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors connectors/memory decoder-plugins/... pipeline/models/...
