@@ -33,18 +33,16 @@ func (e *Engine) Propose(ctx context.Context, sessions []*Session, columns strat
 	})
 }
 
-// deal splits the sessions, in their order, into n runs of like numbers of rows.
+// deal splits the sessions, in their order, into n parts of like numbers of rows. A
+// document that joins brings all its given rows at once, many times what others add.
 func deal(sessions []*Session, n int) [][]*Session {
-	total := 0
-	for _, s := range sessions {
-		total += s.pending()
+	rows := make([]int, len(sessions))
+	for i, s := range sessions {
+		rows[i] = s.pending()
 	}
 	parts := make([][]*Session, n)
-	sum := 0
-	for _, s := range sessions {
-		i := min(sum*n/max(total, 1), n-1)
-		parts[i] = append(parts[i], s)
-		sum += s.pending()
+	for i, part := range parallel.Balance(rows, n) {
+		parts[part] = append(parts[part], sessions[i])
 	}
 	return parts
 }

@@ -1,37 +1,23 @@
 package train
 
 import (
-	"slices"
 	"sync"
 
+	"github.com/any-order/a3/core/internal/parallel"
 	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/seq"
 )
 
-// shards deals the segments to at most n parts of like cost, longest first to the
-// lightest part; within a part they keep their order. It depends on the lengths alone.
+// shards deals the segments to at most n parts of like length; within a part they keep
+// their order. It depends on the lengths alone.
 func shards(segments []seq.Segment, n int) [][]seq.Segment {
-	n = min(n, len(segments))
-	byLength := make([]int, len(segments))
-	for i := range byLength {
-		byLength[i] = i
-	}
-	slices.SortStableFunc(byLength, func(i, j int) int { return segments[j].Len() - segments[i].Len() })
-	part := make([]int, len(segments))
-	load := make([]int, n)
-	for _, i := range byLength {
-		lightest := 0
-		for p := range load {
-			if load[p] < load[lightest] {
-				lightest = p
-			}
-		}
-		part[i] = lightest
-		load[lightest] += segments[i].Len()
-	}
-	out := make([][]seq.Segment, n)
+	lengths := make([]int, len(segments))
 	for i, s := range segments {
-		out[part[i]] = append(out[part[i]], s)
+		lengths[i] = s.Len()
+	}
+	out := make([][]seq.Segment, min(n, len(segments)))
+	for i, part := range parallel.Balance(lengths, len(out)) {
+		out[part] = append(out[part], segments[i])
 	}
 	return out
 }
