@@ -29,6 +29,15 @@ func (t *Tokenizer) BOS() (id int32, ok bool) { return t.bos, t.bos >= 0 }
 // <|end_of_text|>, </s>, <|endoftext|>, ...). ok is false if there is neither.
 func (t *Tokenizer) EOS() (id int32, ok bool) { return t.eos, t.eos >= 0 }
 
+// Start returns the token that stands before every document: BOS or, in a vocabulary
+// without one, EOS. ok is false if there is neither.
+func (t *Tokenizer) Start() (id int32, ok bool) {
+	if t.bos >= 0 {
+		return t.bos, true
+	}
+	return t.EOS()
+}
+
 // IsSpecial reports whether id never stands for text: tokens flagged special,
 // added tokens outside the BPE vocabulary, and ids without a token, those outside
 // [0, Vocab) included. Encoder.Append never yields such an id.

@@ -114,5 +114,12 @@ func TestDocumentEndsByName(t *testing.T) {
 		if bos != c.bos || eos != c.eos || okB != (c.bos >= 0) || okE != (c.eos >= 0) {
 			t.Errorf("%v: BOS %d %t, EOS %d %t", c.added, bos, okB, eos, okE)
 		}
+		want := c.bos
+		if want < 0 {
+			want = c.eos
+		}
+		if start, ok := tok.Start(); start != want || ok != (want >= 0) {
+			t.Errorf("%v: documents start with %d %t, want %d", c.added, start, ok, want)
+		}
 	}
 }

@@ -21,7 +21,7 @@ const bans = `
 time                                | core tokenize           |
 math/rand math/rand/v2              | core batching tokenize  | core/checkpoint
 net net/http                        | core batching tokenize pipeline/infill pipeline/rewrite pipeline/score |
-os                                  | core/seq core/strategy core/order core/model core/train core/decode core/eval |
+os                                  | core/seq core/strategy core/order core/model core/train core/decode |
 
 # The engine reports, it does not log; elsewhere a logger is passed in. Generators are
 # programs of their own.

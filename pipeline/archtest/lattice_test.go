@@ -27,7 +27,6 @@ core/strategy             | core/seq                               |            
 core/order                | core/seq                               |                                  |
 core/kernels              |                                        | golang.org/x/sys gonum.org/v1/gonum |
 core/checkpoint           |                                        | golang.org/x/sys                 |
-core/eval                 | core/seq                               | gonum.org/v1/gonum               |
 core/model                | core/checkpoint core/kernels core/seq  |                                  | core/internal/...
 core/train                | core/internal/parallel core/kernels core/model core/order core/seq |     | core/internal/...
 core/decode               | core/internal/parallel core/kernels core/model core/order core/seq core/strategy | | core/internal/...
@@ -63,8 +62,6 @@ pipeline/score            | core/seq pipeline/infill/...           |            
 pipeline/jobs             | batching core/... pipeline pipeline/infill/... pipeline/rewrite pipeline/score tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors connectors/memory decoder-plugins/... pipeline/models/...
 pipeline/models           | core/checkpoint core/kernels core/model core/order tokenize |             |
 pipeline/training         | batching connectors core/... pipeline/infill/record tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors/memory connectors/file
-pipeline/config           | core/kernels core/order                | github.com/goccy/go-yaml         |
-pipeline/telemetry        | connectors pipeline                    |                                  |
 pipeline/archtest         |                                        |                                  |
 pipeline/docstest         |                                        |                                  |
 pipeline/cli              | batching connectors/... core/... decoder-plugins/builtin decoder-plugins/host decoder-plugins/sdk decoder-plugins/sdktest pipeline/... tokenize | github.com/apache/arrow/go/v17/arrow/memory github.com/goccy/go-yaml github.com/spf13/cobra golang.org/x/sync golang.org/x/term | github.com/twmb/franz-go

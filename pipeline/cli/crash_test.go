@@ -293,6 +293,6 @@ func TestSecondSignal(t *testing.T) {
 func needUnix(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
-		t.Skip("signals are sent")
+		t.Skip("Windows has no signals to send to another process")
 	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"runtime"
+	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -85,9 +86,13 @@ func inspect(cmd *cobra.Command, env *Env, path string) error {
 		if err != nil {
 			return fmt.Errorf("tokenizer.json: %w", err)
 		}
-		bos, _ := tok.BOS()
-		eos, _ := tok.EOS()
-		row("tokenizer", "%d tokens, BOS %q, EOS %q", tok.Vocab(), tok.Bytes(bos), tok.Bytes(eos))
+		special := func(id int32, ok bool) string {
+			if !ok {
+				return "none"
+			}
+			return strconv.Quote(string(tok.Bytes(id)))
+		}
+		row("tokenizer", "%d tokens, BOS %s, EOS %s", tok.Vocab(), special(tok.BOS()), special(tok.EOS()))
 	}
 	if err := w.Flush(); err != nil {
 		return err

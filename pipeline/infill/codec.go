@@ -13,7 +13,7 @@ import (
 // concurrent use. *tokenize.Tokenizer implements it.
 type Tokenizer interface {
 	AppendText(dst []byte, ids []int32) []byte // exactly the bytes of the tokens
-	BOS() (id int32, ok bool)
+	Start() (id int32, ok bool)                // before every document: BOS, else EOS
 	EOS() (id int32, ok bool)
 	IsSpecial(id int32) bool               // true also outside the vocabulary
 	TokensStartingWith(first byte) []int32 // text tokens, ascending
@@ -36,17 +36,13 @@ type Codec struct {
 }
 
 // NewCodec returns a codec for a vocabulary and a model whose context is the given
-// number of positions, 0 = no limit. Documents begin with the tokenizer's BOS, or,
-// if it has none, with its EOS.
+// number of positions, 0 = no limit.
 func NewCodec(tok Tokenizer, context int) (*Codec, error) {
 	c := &Codec{tok: tok, context: context}
 	c.eos, c.hasEOS = tok.EOS()
 	var ok bool
-	if c.bos, ok = tok.BOS(); !ok {
-		if !c.hasEOS {
-			return nil, errors.New("the tokenizer has neither a BOS nor an EOS token, and a document must begin with one")
-		}
-		c.bos = c.eos
+	if c.bos, ok = tok.Start(); !ok {
+		return nil, errors.New("the tokenizer has neither a BOS nor an EOS token, and a document must begin with one")
 	}
 	if len(tok.TokensStartingWith(' ')) == 0 {
 		return nil, errors.New("the tokenizer has no token that starts with a space, so a blank behind a space cannot be filled")

@@ -49,7 +49,7 @@ func BenchmarkRegroup(b *testing.B) {
 	}
 }
 
-// heldOut reads at most n documents that fit the context, as BOS and tokens.
+// heldOut reads at most n documents that fit the context, with the token that starts them.
 func heldOut(b *testing.B, path string, tok *tokenize.Tokenizer, context, n int) (docs [][]int32) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -62,7 +62,10 @@ func heldOut(b *testing.B, path string, tok *tokenize.Tokenizer, context, n int)
 			b.Fatal(err)
 		}
 	}
-	bos, _ := tok.BOS()
+	start, ok := tok.Start()
+	if !ok {
+		b.Fatal("the tokenizer has no token that starts a document")
+	}
 	enc := tok.NewEncoder()
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<24)
@@ -71,7 +74,7 @@ func heldOut(b *testing.B, path string, tok *tokenize.Tokenizer, context, n int)
 		if err := json.Unmarshal(lines.Bytes(), &rec); err != nil {
 			b.Fatal(err)
 		}
-		if doc := enc.Append([]int32{bos}, []byte(rec.Text)); len(doc) > 8 && len(doc) <= context {
+		if doc := enc.Append([]int32{start}, []byte(rec.Text)); len(doc) > 8 && len(doc) <= context {
 			docs = append(docs, doc)
 		}
 	}

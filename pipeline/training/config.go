@@ -98,15 +98,15 @@ func (c *Config) recipe(llama *checkpoint.LlamaConfig) batching.Recipe {
 // vocabulary stands for a tokenizer that is yet to be learned, of so many tokens.
 type vocabulary int
 
-func (v vocabulary) Vocab() int       { return int(v) }
-func (vocabulary) BOS() (int32, bool) { return 0, true }
-func (vocabulary) EOS() (int32, bool) { return 1, true }
+func (v vocabulary) Vocab() int         { return int(v) }
+func (vocabulary) Start() (int32, bool) { return 0, true }
+func (vocabulary) EOS() (int32, bool)   { return 1, true }
 
 // llama returns the model's configuration for a tokenizer.
 func (c *Config) llama(tok Tokenizer) (*checkpoint.LlamaConfig, error) {
-	bos, eos, err := specials(tok)
-	if err != nil {
-		return nil, err
+	start, ok := tok.Start()
+	if !ok {
+		return nil, errors.New("the tokenizer has neither a BOS nor an EOS token; a document must start with one: add one to tokenizer.json")
 	}
 	s := c.Model
 	llama := checkpoint.NewLlamaConfig()
@@ -115,8 +115,8 @@ func (c *Config) llama(tok Tokenizer) (*checkpoint.LlamaConfig, error) {
 	llama.HeadDim, llama.MaxPositionEmbeddings, llama.TieWordEmbeddings = s.Hidden/s.Heads, s.Context, true
 	llama.RMSNormEps = 1e-5
 	llama.Residual, llama.Given = s.Residual, c.Given.String()
-	llama.BOS, llama.EOS = checkpoint.TokenIDs{bos}, nil
-	if eos != batching.NoToken {
+	llama.BOS, llama.EOS = checkpoint.TokenIDs{start}, nil
+	if eos, ok := tok.EOS(); ok {
 		llama.EOS = checkpoint.TokenIDs{eos}
 	}
 	return llama, llama.Validate()
@@ -125,22 +125,6 @@ func (c *Config) llama(tok Tokenizer) (*checkpoint.LlamaConfig, error) {
 // Tokenizer is what the job needs of a tokenizer.
 type Tokenizer interface {
 	Vocab() int
-	BOS() (int32, bool)
+	Start() (int32, bool)
 	EOS() (int32, bool)
-}
-
-// specials returns the tokens that begin and end a document. A vocabulary without BOS
-// uses its EOS in both places.
-func specials(tok Tokenizer) (bos, eos int32, err error) {
-	eos, hasEOS := tok.EOS()
-	bos, hasBOS := tok.BOS()
-	switch {
-	case !hasBOS && !hasEOS:
-		return 0, 0, errors.New("the tokenizer has neither a BOS nor an EOS token; a document must start with one: add one to tokenizer.json")
-	case !hasBOS:
-		return eos, eos, nil
-	case !hasEOS:
-		return bos, batching.NoToken, nil
-	}
-	return bos, eos, nil
 }

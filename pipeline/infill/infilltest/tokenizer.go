@@ -50,6 +50,14 @@ func (t *Tokenizer) AppendText(dst []byte, ids []int32) []byte {
 // BOS returns the first id behind the merges.
 func (t *Tokenizer) BOS() (int32, bool) { return int32(256 + len(t.merges)), !t.NoBOS }
 
+// Start implements infill.Tokenizer.
+func (t *Tokenizer) Start() (int32, bool) {
+	if t.NoBOS {
+		return t.EOS()
+	}
+	return t.BOS()
+}
+
 // EOS returns the id behind BOS.
 func (t *Tokenizer) EOS() (int32, bool) { return int32(257 + len(t.merges)), !t.NoEOS }
 
