@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/any-order/a3/connectors"
 )
@@ -170,10 +171,16 @@ func (r *runner) count(item *Item) {
 	c.ModelCalls += item.Note.ModelCalls
 }
 
-// outputRecord carries the input's key, headers and time along.
+// outputRecord carries the input's key, headers and time along, but for a header by
+// which plain text was told from JSON: every output is JSON.
 func outputRecord(item *Item) connectors.Record {
 	rec := item.Delivery.Record
 	rec.Value = item.Output
+	if rec.IsText() { // in a copy: the headers are the source's
+		rec.Headers = slices.DeleteFunc(slices.Clone(rec.Headers), func(h connectors.Header) bool {
+			return h.Name == connectors.HeaderContentType
+		})
+	}
 	return rec
 }
 

@@ -62,6 +62,26 @@ func TestOutputCarriesKeyHeadersAndTime(t *testing.T) {
 	}
 }
 
+// Every output is JSON: one that said it was plain text would be read as such by the
+// next job.
+func TestOutputIsNotCalledText(t *testing.T) {
+	recs := texts("0")
+	recs[0].Headers = []connectors.Header{
+		{Name: connectors.HeaderContentType, Value: []byte(connectors.ContentTypeText)},
+		{Name: "trace", Value: []byte("7")},
+	}
+	sink := memory.NewSink()
+	if _, err := pipeline.Run(bounded(t), nil, memory.FromSlice("s", recs), &fakeJob{}, sink, memory.NewSink(), options(8, 8)); err != nil {
+		t.Fatal(err)
+	}
+	if got := sink.Records()[0]; got.IsText() || len(got.Headers) != 1 || got.Headers[0].Name != "trace" {
+		t.Errorf("headers %v", got.Headers)
+	}
+	if !recs[0].IsText() {
+		t.Errorf("the input's headers became %v", recs[0].Headers)
+	}
+}
+
 func TestTombstonesAreDropped(t *testing.T) {
 	recs := texts("0", "1", "", "3")
 	recs[1].Value = nil // a tombstone; the empty value is none
