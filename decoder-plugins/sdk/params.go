@@ -88,7 +88,7 @@ func (p Params) Canonical() string {
 }
 
 // ParseSpec splits "name:key=value,key=value" into the name, or the path of an
-// executable, and the values. Values may hold anything but commas.
+// executable, and the values. Keys hold no colon, and values anything but commas.
 func ParseSpec(spec string) (name string, values map[string]string, err error) {
 	name, list := spec, ""
 	if i := strings.IndexByte(spec, '='); i >= 0 {
@@ -111,7 +111,7 @@ func ParseSpec(spec string) (name string, values map[string]string, err error) {
 	}
 	for pair := range strings.SplitSeq(list, ",") {
 		key, value, found := strings.Cut(pair, "=")
-		if !found || key == "" {
+		if !found || key == "" || strings.Contains(key, ":") {
 			return "", nil, fmt.Errorf("strategy %q: %q is not KEY=VALUE", spec, pair)
 		}
 		if _, again := values[key]; again {

@@ -140,6 +140,7 @@ func TestParseSpec(t *testing.T) {
 		"a:b=1,c":              `"c" is not KEY=VALUE`,
 		"a:b=1,=2":             `"=2" is not KEY=VALUE`,
 		"a:b=1,b=2":            "given twice",
+		"a:c=1,b:d=2":          `"b:d=2" is not KEY=VALUE`,
 	} {
 		if _, _, err := ParseSpec(spec); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want an error with %q", spec, err, want)
