@@ -4,4 +4,20 @@ package kernels
 
 import "golang.org/x/sys/cpu"
 
-func hasAVX512() bool { return cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL }
+// cpuLevels returns the levels for which this CPU and operating system have all that the
+// assembly uses, best first. What is here decides; the model of the CPU does not.
+func cpuLevels() []Level {
+	x := &cpu.X86
+	avx2 := x.HasAVX2 && x.HasFMA
+	avx512 := avx2 && x.HasAVX512F && x.HasAVX512VL && x.HasAVX512BW && x.HasAVX512DQ
+	amx := avx512 && x.HasAVX512BF16 && x.HasAMXTile && x.HasAMXBF16 && x.HasAMXInt8 && allowTiles()
+	switch {
+	case amx:
+		return []Level{AMX, AVX512, AVX2}
+	case avx512:
+		return []Level{AVX512, AVX2}
+	case avx2:
+		return []Level{AVX2}
+	}
+	return nil
+}

@@ -2,4 +2,4 @@
 
 package kernels
 
-func hasAVX512() bool { return false }
+func cpuLevels() []Level { return nil }

@@ -31,26 +31,35 @@ import (
 // the identity of a run: equal bytes are promised on one level.
 type Level string
 
-// The levels, best first.
+// The levels, best first. Each includes what the next one has. Float32 results are the
+// same on AMX and AVX512.
 const (
-	AVX512   Level = "avx512"   // AVX-512F assembly
+	AMX      Level = "amx"      // AVX-512 with bfloat16, and AMX tiles for bfloat16 and int8 (Linux)
+	AVX512   Level = "avx512"   // AVX-512 F, VL, BW and DQ
+	AVX2     Level = "avx2"     // AVX2 and FMA
 	Portable Level = "portable" // Go, with Gonum's blas32 for products
+)
+
+// simd is the width in bits of the registers that the vector assembly uses.
+type simd int
+
+const (
+	noSIMD  simd = 0 // the portable loops
+	simd256 simd = 256
+	simd512 simd = 512
 )
 
 // Kernels computes on one level. It may be shared between goroutines.
 type Kernels struct {
 	level  Level
-	asm    bool      // the level's assembly is used, else the portable twins
+	simd   simd
+	tiles  bool      // AMX tiles may be used
+	asm    bool      // products use panelAVX512, else panelPortable
 	blocks sync.Pool // of *[]float32: one packed block of a panel, for mulStrided
 }
 
 // Levels returns the levels that this machine offers, best first.
-func Levels() []Level {
-	if hasAVX512() {
-		return []Level{AVX512, Portable}
-	}
-	return []Level{Portable}
-}
+func Levels() []Level { return append(cpuLevels(), Portable) }
 
 // Open returns the kernels of a level; the empty level means the machine's best.
 func Open(level Level) (*Kernels, error) {
@@ -60,7 +69,14 @@ func Open(level Level) (*Kernels, error) {
 	}
 	for _, l := range offered {
 		if l == level {
-			k := &Kernels{level: l, asm: l == AVX512}
+			k := &Kernels{level: l, tiles: l == AMX}
+			switch l {
+			case AMX, AVX512:
+				k.simd = simd512
+			case AVX2:
+				k.simd = simd256
+			}
+			k.asm = k.simd == simd512
 			k.blocks.New = func() any { b := Aligned(blockK * panelWidth); return &b }
 			return k, nil
 		}

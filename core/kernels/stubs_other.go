@@ -2,7 +2,7 @@
 
 package kernels
 
-// Without assembly hasAVX512 is false, so none of these is ever called.
+// Without assembly cpuLevels is empty, so none of these is ever called.
 
 func panelAVX512(operands)                                  { panic("kernels: no assembly") }
 func maxAVX512(*float32, int) float32                       { panic("kernels: no assembly") }

@@ -8,7 +8,7 @@ import "math"
 // Max returns the largest element of x, which must not be empty. The result is
 // undefined if x holds a NaN.
 func (k *Kernels) Max(x []float32) float32 {
-	if k.asm {
+	if k.simd == simd512 {
 		return maxAVX512(&x[0], len(x))
 	}
 	m := x[0]
@@ -24,7 +24,7 @@ func (k *Kernels) ExpSum(dst, x []float32, shift float32) float32 {
 	if len(x) == 0 {
 		return 0
 	}
-	if k.asm {
+	if k.simd == simd512 {
 		return expSumAVX512(&dst[0], &x[0], len(x), shift)
 	}
 	var sum float32
@@ -42,7 +42,7 @@ func (k *Kernels) Dot(x, y []float32) float32 {
 	if len(x) == 0 {
 		return 0
 	}
-	if k.asm {
+	if k.simd == simd512 {
 		return dotAVX512(&x[0], &y[0], len(x))
 	}
 	var sum float32
@@ -58,7 +58,7 @@ func (k *Kernels) Axpy(dst, x []float32, alpha float32) {
 	if len(x) == 0 {
 		return
 	}
-	if k.asm {
+	if k.simd == simd512 {
 		axpyAVX512(&dst[0], &x[0], len(x), alpha)
 		return
 	}
@@ -73,7 +73,7 @@ func (k *Kernels) ScaleMul(dst, x, w []float32, s float32) {
 	if len(x) == 0 {
 		return
 	}
-	if k.asm {
+	if k.simd == simd512 {
 		scaleMulAVX512(&dst[0], &x[0], &w[0], len(x), s)
 		return
 	}
@@ -88,7 +88,7 @@ func (k *Kernels) MulAdd(dst, x, y []float32, s float32) {
 	if len(x) == 0 {
 		return
 	}
-	if k.asm {
+	if k.simd == simd512 {
 		mulAddAVX512(&dst[0], &x[0], &y[0], len(x), s)
 		return
 	}
@@ -102,7 +102,7 @@ func (k *Kernels) Scale(x []float32, s float32) {
 	if len(x) == 0 {
 		return
 	}
-	if k.asm {
+	if k.simd == simd512 {
 		scaleAVX512(&x[0], len(x), s)
 		return
 	}
@@ -118,7 +118,7 @@ func (k *Kernels) SiLUMul(dst, gate, up []float32) {
 	if len(dst) == 0 {
 		return
 	}
-	if k.asm {
+	if k.simd == simd512 {
 		siluMulAVX512(&dst[0], &gate[0], &up[0], len(dst))
 		return
 	}
@@ -138,7 +138,7 @@ func (k *Kernels) SiLUMulGrad(dgate, dup, gate, up, dout []float32) {
 	if len(dout) == 0 {
 		return
 	}
-	if k.asm {
+	if k.simd == simd512 {
 		siluMulGradAVX512(&dgate[0], &dup[0], &gate[0], &up[0], &dout[0], len(dout))
 		return
 	}
@@ -156,7 +156,7 @@ func (k *Kernels) softmaxGrad(ds, p, dp []float32, delta float32) {
 	if len(ds) == 0 {
 		return
 	}
-	if k.asm {
+	if k.simd == simd512 {
 		softmaxGradAVX512(&ds[0], &p[0], &dp[0], len(ds), delta)
 		return
 	}
@@ -175,7 +175,7 @@ func (k *Kernels) Rotate(a, b, cos, sin []float32, sign float32) {
 	if len(a) == 0 {
 		return
 	}
-	if k.asm {
+	if k.simd == simd512 {
 		rotateAVX512(&a[0], &b[0], &cos[0], &sin[0], len(a), sign)
 		return
 	}
