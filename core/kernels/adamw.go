@@ -32,8 +32,12 @@ func (k *Kernels) Update(w, m, v, g []float32, a AdamW) {
 		rate: a.LR / (1 - math.Pow(a.Beta1, t)), rsqrt2: 1 / math.Sqrt(1-math.Pow(a.Beta2, t)),
 		eps: a.Eps, keep: 1 - a.LR*a.Decay, scale: a.GradScale,
 	}
-	if k.simd == simd512 {
+	switch k.simd {
+	case simd512:
 		adamwAVX512(&w[0], &m[0], &v[0], &g[0], len(w), &c)
+		return
+	case simd256:
+		adamwAVX2(&w[0], &m[0], &v[0], &g[0], len(w), &c)
 		return
 	}
 	for i := range g {

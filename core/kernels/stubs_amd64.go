@@ -27,7 +27,8 @@ func tile2(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint3
 //go:noescape
 func tile1(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
 
-// The vector kernels take any length; each is the loop of its twin in vector.go.
+// The vector kernels take any length; each is the loop of its twin in vector.go. The
+// two sets give equal bits.
 
 //go:noescape
 func maxAVX512(x *float32, n int) float32
@@ -64,3 +65,39 @@ func rotateAVX512(a, b, cos, sin *float32, n int, sign float32)
 
 //go:noescape
 func adamwAVX512(w, m, v, grad *float32, n int, c *adamCoeffs)
+
+//go:noescape
+func maxAVX2(x *float32, n int) float32
+
+//go:noescape
+func expSumAVX2(dst, x *float32, n int, shift float32) float32
+
+//go:noescape
+func dotAVX2(x, y *float32, n int) float32
+
+//go:noescape
+func axpyAVX2(dst, x *float32, n int, alpha float32)
+
+//go:noescape
+func scaleMulAVX2(dst, x, w *float32, n int, s float32)
+
+//go:noescape
+func mulAddAVX2(dst, x, y *float32, n int, s float32)
+
+//go:noescape
+func scaleAVX2(x *float32, n int, s float32)
+
+//go:noescape
+func siluMulAVX2(dst, gate, up *float32, n int)
+
+//go:noescape
+func siluMulGradAVX2(dgate, dup, gate, up, dout *float32, n int)
+
+//go:noescape
+func softmaxGradAVX2(ds, p, dp *float32, n int, delta float32)
+
+//go:noescape
+func rotateAVX2(a, b, cos, sin *float32, n int, sign float32)
+
+//go:noescape
+func adamwAVX2(w, m, v, grad *float32, n int, c *adamCoeffs)

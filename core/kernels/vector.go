@@ -8,8 +8,11 @@ import "math"
 // Max returns the largest element of x, which must not be empty. The result is
 // undefined if x holds a NaN.
 func (k *Kernels) Max(x []float32) float32 {
-	if k.simd == simd512 {
+	switch k.simd {
+	case simd512:
 		return maxAVX512(&x[0], len(x))
+	case simd256:
+		return maxAVX2(&x[0], len(x))
 	}
 	m := x[0]
 	for _, v := range x[1:] {
@@ -24,8 +27,11 @@ func (k *Kernels) ExpSum(dst, x []float32, shift float32) float32 {
 	if len(x) == 0 {
 		return 0
 	}
-	if k.simd == simd512 {
+	switch k.simd {
+	case simd512:
 		return expSumAVX512(&dst[0], &x[0], len(x), shift)
+	case simd256:
+		return expSumAVX2(&dst[0], &x[0], len(x), shift)
 	}
 	var sum float32
 	for i, v := range x {
@@ -42,8 +48,11 @@ func (k *Kernels) Dot(x, y []float32) float32 {
 	if len(x) == 0 {
 		return 0
 	}
-	if k.simd == simd512 {
+	switch k.simd {
+	case simd512:
 		return dotAVX512(&x[0], &y[0], len(x))
+	case simd256:
+		return dotAVX2(&x[0], &y[0], len(x))
 	}
 	var sum float32
 	for i, v := range x {
@@ -58,8 +67,12 @@ func (k *Kernels) Axpy(dst, x []float32, alpha float32) {
 	if len(x) == 0 {
 		return
 	}
-	if k.simd == simd512 {
+	switch k.simd {
+	case simd512:
 		axpyAVX512(&dst[0], &x[0], len(x), alpha)
+		return
+	case simd256:
+		axpyAVX2(&dst[0], &x[0], len(x), alpha)
 		return
 	}
 	for i, v := range x {
@@ -73,8 +86,12 @@ func (k *Kernels) ScaleMul(dst, x, w []float32, s float32) {
 	if len(x) == 0 {
 		return
 	}
-	if k.simd == simd512 {
+	switch k.simd {
+	case simd512:
 		scaleMulAVX512(&dst[0], &x[0], &w[0], len(x), s)
+		return
+	case simd256:
+		scaleMulAVX2(&dst[0], &x[0], &w[0], len(x), s)
 		return
 	}
 	for i, v := range x {
@@ -88,8 +105,12 @@ func (k *Kernels) MulAdd(dst, x, y []float32, s float32) {
 	if len(x) == 0 {
 		return
 	}
-	if k.simd == simd512 {
+	switch k.simd {
+	case simd512:
 		mulAddAVX512(&dst[0], &x[0], &y[0], len(x), s)
+		return
+	case simd256:
+		mulAddAVX2(&dst[0], &x[0], &y[0], len(x), s)
 		return
 	}
 	for i, v := range x {
@@ -102,8 +123,12 @@ func (k *Kernels) Scale(x []float32, s float32) {
 	if len(x) == 0 {
 		return
 	}
-	if k.simd == simd512 {
+	switch k.simd {
+	case simd512:
 		scaleAVX512(&x[0], len(x), s)
+		return
+	case simd256:
+		scaleAVX2(&x[0], len(x), s)
 		return
 	}
 	for i := range x {
@@ -118,8 +143,12 @@ func (k *Kernels) SiLUMul(dst, gate, up []float32) {
 	if len(dst) == 0 {
 		return
 	}
-	if k.simd == simd512 {
+	switch k.simd {
+	case simd512:
 		siluMulAVX512(&dst[0], &gate[0], &up[0], len(dst))
+		return
+	case simd256:
+		siluMulAVX2(&dst[0], &gate[0], &up[0], len(dst))
 		return
 	}
 	for i, g := range gate {
@@ -138,8 +167,12 @@ func (k *Kernels) SiLUMulGrad(dgate, dup, gate, up, dout []float32) {
 	if len(dout) == 0 {
 		return
 	}
-	if k.simd == simd512 {
+	switch k.simd {
+	case simd512:
 		siluMulGradAVX512(&dgate[0], &dup[0], &gate[0], &up[0], &dout[0], len(dout))
+		return
+	case simd256:
+		siluMulGradAVX2(&dgate[0], &dup[0], &gate[0], &up[0], &dout[0], len(dout))
 		return
 	}
 	for i, d := range dout {
@@ -156,8 +189,12 @@ func (k *Kernels) softmaxGrad(ds, p, dp []float32, delta float32) {
 	if len(ds) == 0 {
 		return
 	}
-	if k.simd == simd512 {
+	switch k.simd {
+	case simd512:
 		softmaxGradAVX512(&ds[0], &p[0], &dp[0], len(ds), delta)
+		return
+	case simd256:
+		softmaxGradAVX2(&ds[0], &p[0], &dp[0], len(ds), delta)
 		return
 	}
 	for i, v := range dp {
@@ -175,8 +212,12 @@ func (k *Kernels) Rotate(a, b, cos, sin []float32, sign float32) {
 	if len(a) == 0 {
 		return
 	}
-	if k.simd == simd512 {
+	switch k.simd {
+	case simd512:
 		rotateAVX512(&a[0], &b[0], &cos[0], &sin[0], len(a), sign)
+		return
+	case simd256:
+		rotateAVX2(&a[0], &b[0], &cos[0], &sin[0], len(a), sign)
 		return
 	}
 	for i, x := range a {

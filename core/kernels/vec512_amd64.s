@@ -1,6 +1,7 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "vec_amd64.h"
 
 // Vector kernels for AVX-512F. Every loop takes 16 lanes a turn; the last one runs
 // under mask K1, so that any length works and no lane outside is read or written.
@@ -50,13 +51,6 @@ GLOBL expc<>(SB), RODATA|NOPTR, $44
 	VFMADD213PS  Z24, x, p    \
 	VFMADD213PS  Z24, x, p    \
 	VSCALEFPS    n, p, x
-
-// TAILMASK sets K1 to the lowest CX bits (0 < CX < 16).
-#define TAILMASK \
-	MOVL  $1, AX   \
-	SHLL  CX, AX   \
-	DECL  AX       \
-	KMOVW AX, K1
 
 // SUM16 adds the lanes of Z0 into X0, by halves.
 #define SUM16 \
@@ -524,72 +518,5 @@ robody:
 	JG   ro16
 
 rodone:
-	VZEROUPPER
-	RET
-
-// func adamwAVX512(w, m, v, grad *float32, n int, c *adamCoeffs)
-//
-// Eight lanes a turn, in float64: rounding once at the end keeps long runs close to
-// the exact recurrence, and the loop waits for memory anyway.
-TEXT ·adamwAVX512(SB), NOSPLIT, $0-48
-	MOVQ w+0(FP), DI
-	MOVQ m+8(FP), SI
-	MOVQ v+16(FP), DX
-	MOVQ grad+24(FP), R8
-	MOVQ n+32(FP), CX
-	MOVQ c+40(FP), R9
-	VBROADCASTSD 0(R9), Z16  // b1
-	VBROADCASTSD 8(R9), Z17  // 1-b1
-	VBROADCASTSD 16(R9), Z18 // b2
-	VBROADCASTSD 24(R9), Z19 // 1-b2
-	VBROADCASTSD 32(R9), Z20 // lr/(1-b1^t)
-	VBROADCASTSD 40(R9), Z21 // 1/sqrt(1-b2^t)
-	VBROADCASTSD 48(R9), Z22 // eps
-	VBROADCASTSD 56(R9), Z23 // 1-lr*wd
-	VBROADCASTSD 64(R9), Z24 // gradient scale
-	MOVL $0xff, AX
-	KMOVW AX, K1
-
-ad8:
-	CMPQ CX, $8
-	JGE  adbody
-	TESTQ CX, CX
-	JZ    addone
-	TAILMASK
-
-adbody:
-	VMOVUPS.Z (R8), K1, Y0
-	VMOVUPS.Z (SI), K1, Y1
-	VMOVUPS.Z (DX), K1, Y2
-	VMOVUPS.Z (DI), K1, Y3
-	VCVTPS2PD Y0, Z0
-	VCVTPS2PD Y1, Z1
-	VCVTPS2PD Y2, Z2
-	VCVTPS2PD Y3, Z3
-	VMULPD Z24, Z0, Z0
-	VMULPD Z16, Z1, Z1
-	VFMADD231PD Z17, Z0, Z1
-	VMULPD Z0, Z0, Z0
-	VMULPD Z18, Z2, Z2
-	VFMADD231PD Z19, Z0, Z2
-	VCVTPD2PS Z1, Y4
-	VCVTPD2PS Z2, Y5
-	VMOVUPS Y4, K1, (SI)
-	VMOVUPS Y5, K1, (DX)
-	VSQRTPD Z2, Z2
-	VFMADD213PD Z22, Z21, Z2 // sqrt(v)/sqrt(1-b2^t) + eps
-	VMULPD Z20, Z1, Z1
-	VDIVPD Z2, Z1, Z1
-	VFMSUB213PD Z1, Z23, Z3  // w (1-lr*wd) - update
-	VCVTPD2PS Z3, Y3
-	VMOVUPS Y3, K1, (DI)
-	ADDQ $32, DI
-	ADDQ $32, SI
-	ADDQ $32, DX
-	ADDQ $32, R8
-	SUBQ $8, CX
-	JG   ad8
-
-addone:
 	VZEROUPPER
 	RET
