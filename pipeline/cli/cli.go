@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/any-order/a3/pipeline/bench"
 	"github.com/any-order/a3/pipeline/training"
 )
 
@@ -71,10 +72,11 @@ func Run(ctx context.Context, env Env) int {
 	var usage *usageError
 	var job *stopped
 	var run *training.StoppedError
+	var measured *bench.StoppedError
 	switch {
 	case errors.As(err, &usage):
 		return ExitUsage
-	case errors.As(err, &job), errors.As(err, &run):
+	case errors.As(err, &job), errors.As(err, &run), errors.As(err, &measured):
 		return ExitStopped
 	}
 	return ExitFailed
@@ -127,7 +129,7 @@ signal (finished work is kept; a second signal ends at once).`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
 	root.AddCommand(
 		newInfill(env), newRewrite(env), newScore(env), newTrain(env),
-		newPlugins(env), newModel(env), newVersion(env), newServePlugin(),
+		newPlugins(env), newModel(env), newBench(env), newVersion(env), newServePlugin(),
 	)
 	return root
 }

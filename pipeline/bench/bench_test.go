@@ -1,0 +1,261 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/any-order/a3/core/kernels"
+	"github.com/any-order/a3/core/model"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// tiny is a network that takes no time.
+func tiny() model.Config {
+	return model.Config{
+		Vocab: 50, Hidden: 16, FFN: 24, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 8,
+		NormEps: 1e-5, RopeTheta: 1e4, MaxPositions: 32, Tied: true, PadToken: -1,
+	}
+}
+
+// small has one of everything that the suites have, and odd sizes.
+func small() *suite {
+	return &suite{
+		name:       "small",
+		reads:      []int{64 << 10},
+		products:   []product{{130, 33, 40}, {1, 67, 16}},
+		attentions: []int{37},
+		trainings: []training{
+			{network: "tiny", shape: tiny(), sequence: 16, batch: 3, alone: true, held: true},
+			{network: "tiny", shape: tiny(), sequence: 9, batch: 1, named: true},
+		},
+		infills:  []infilling{{strategy: ltr, documents: 1, positions: 20, given: 15}, {strategy: groups4, documents: 3, positions: 20, given: 15}},
+		generate: &infilling{strategy: groups4, documents: 2, positions: 16, given: 4},
+		decode:   &leftToRight{shape: tiny(), given: 3, generated: 4, documents: []int{1, 2}},
+	}
+}
+
+func planOf(t *testing.T, s *suite, o Options) *Plan {
+	t.Helper()
+	k, err := kernels.Open(o.Level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compute, err := chooseCompute(o.Compute, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPlan(s, o, compute, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Every measurement gives a positive number, on every level, alone and on several threads.
+func TestMeasurements(t *testing.T) {
+	for _, level := range kernels.Levels() {
+		t.Run(string(level), func(t *testing.T) {
+			o := Options{Threads: 2, Level: level, Duration: minDuration}
+			var told []string
+			p := planOf(t, small(), o)
+			r, err := p.Run(t.Context(), func(p Progress) {
+				if p.Done != len(told) || p.Total <= p.Done {
+					t.Errorf("progress %d of %d after %d tasks", p.Done, p.Total, len(told))
+				}
+				told = append(told, p.Task)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(told) != len(p.tasks) {
+				t.Errorf("told of %d tasks, there are %d", len(told), len(p.tasks))
+			}
+			seen := map[Result]bool{}
+			for _, result := range r.Results {
+				if !(result.Value > 0) || math.IsInf(result.Value, 0) || result.Unit == "" {
+					t.Errorf("result %+v", result)
+				}
+				key := Result{Name: result.Name, Threads: result.Threads}
+				if seen[key] {
+					t.Errorf("%s on %d threads comes twice", result.Name, result.Threads)
+				}
+				seen[key] = true
+			}
+			compute := p.machine.Compute
+			for _, want := range []string{
+				"memory/read/64KB", "gemm/COMPUTE/130x33x40", "gemm/COMPUTE/1x67x16",
+				"generate/groups4/2", "decode/ltr/COMPUTE/1", "decode/ltr/COMPUTE/2", "decode/bandwidth/COMPUTE",
+				"infill/ltr/COMPUTE/1", "infill/groups4/COMPUTE/3", "infill/COMPUTE/heap", "infill/COMPUTE/kv", "infill/COMPUTE/weights",
+			} {
+				for _, c := range compute {
+					if name := strings.ReplaceAll(want, "COMPUTE", c); !seen[Result{Name: name, Threads: 2}] {
+						t.Errorf("there is no %s on 2 threads", name)
+					}
+				}
+			}
+			for _, want := range []Result{
+				{Name: "train/tiny/float32", Threads: 1}, {Name: "train/tiny/float32", Threads: 2}, {Name: "train/tiny/float32/9", Threads: 2},
+				{Name: "train/tiny/float32/heap", Threads: 2}, {Name: "train/tiny/float32/activations", Threads: 2},
+				{Name: "attention/forward/float32/37", Threads: 1}, {Name: "attention/backward/float32/37", Threads: 2},
+				{Name: "memory/read/64KB", Threads: 1},
+			} {
+				if !seen[want] {
+					t.Errorf("there is no %s on %d threads", want.Name, want.Threads)
+				}
+			}
+		})
+	}
+}
+
+// What other programs compare has the names that they know, in both suites.
+func TestTaskNames(t *testing.T) {
+	names := func(o Options) string {
+		p, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []string
+		for _, task := range p.tasks {
+			list = append(list, task.name)
+		}
+		return strings.Join(list, "\n") + "\n"
+	}
+	o := DefaultOptions(2)
+	o.Compute = []string{"float32"}
+	compareGolden(t, "default.txt", names(o))
+	o.Suite = PeersSuite
+	compareGolden(t, "peers.txt", names(o))
+}
+
+func TestMistakes(t *testing.T) {
+	for _, c := range []struct {
+		change func(o *Options)
+		want   string
+	}{
+		{func(o *Options) { o.Suite = "all" }, `suite "all" is not known; use default or peers`},
+		{func(o *Options) { o.Only = []string{"gemm", "gem"} }, `section "gem" is not known; use machine, memory, gemm, attention, train, decode`},
+		{func(o *Options) { o.Suite, o.Only = PeersSuite, []string{"attention"} }, "suite peers measures nothing of attention"},
+		{func(o *Options) { o.Threads = 0 }, "threads is 0; it must be 1 to 4096"},
+		{func(o *Options) { o.Threads = 1 << 20 }, "it must be 1 to 4096"},
+		{func(o *Options) { o.Duration = 0 }, "duration is 0s; it must be 1ms to 1h0m0s"},
+		{func(o *Options) { o.Level = "sse" }, `CPU level "sse" is not offered`},
+		{func(o *Options) { o.Compute = []string{"float8"} }, `compute type "float8" is not offered on CPU level`},
+		{func(o *Options) { o.Model = "nowhere" }, "nowhere"},
+	} {
+		o := DefaultOptions(1)
+		c.change(&o)
+		if _, err := New(o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, want %s", err, c.want)
+		}
+	}
+}
+
+func TestOnly(t *testing.T) {
+	for _, section := range Sections() {
+		o := DefaultOptions(1)
+		o.Only = []string{section}
+		p, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.shown != (section == sectionMachine) || (len(p.tasks) == 0) != p.shown {
+			t.Errorf("%s alone: machine shown %v, %d tasks", section, p.shown, len(p.tasks))
+		}
+		if slices.ContainsFunc(p.tasks, func(t task) bool { return t.section != section }) {
+			t.Errorf("%s alone has tasks of others", section)
+		}
+	}
+}
+
+// A model that is not there is an error of its measurement; what was measured before stays.
+func TestMissingModel(t *testing.T) {
+	s := small()
+	s.products, s.attentions, s.trainings = nil, nil, nil
+	r, err := planOf(t, s, Options{Threads: 1, Duration: minDuration, Model: t.TempDir() + "/none"}).Run(t.Context(), nil)
+	if err == nil || !strings.Contains(err.Error(), "measure infill/") || !strings.Contains(err.Error(), "none") {
+		t.Errorf("error %v", err)
+	}
+	if len(r.Results) != 1 {
+		t.Errorf("%d results, want that of memory", len(r.Results))
+	}
+}
+
+// Whatever is being measured when the context ends, the report comes at once.
+func TestCancel(t *testing.T) {
+	for i, task := range planOf(t, small(), Options{Threads: 2, Duration: time.Hour}).tasks {
+		t.Run(task.name, func(t *testing.T) {
+			p := planOf(t, small(), Options{Threads: 2, Duration: time.Hour})
+			p.tasks = p.tasks[i : i+1]
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			start := time.Now()
+			_, err := p.Run(ctx, nil)
+			var stopped *StoppedError
+			if !errors.As(err, &stopped) || stopped.Total != 1 || stopped.Done != 0 {
+				t.Errorf("error %v", err)
+			}
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+// The parts of a product make the whole, however it is cut.
+func TestCut(t *testing.T) {
+	k := kernels.Best()
+	for _, p := range small().products {
+		l := &lab{kernels: k, noise: newNoise()}
+		for _, threads := range []int{1, 2, 3} {
+			parts, c := l.cut(p, threads)
+			for _, part := range parts {
+				part()
+			}
+			whole, want := l.cut(p, 1)
+			whole[0]()
+			if !slices.Equal(c.Data, want.Data) {
+				t.Errorf("%v in %d parts differs", p, threads)
+			}
+		}
+	}
+}
+
+// The heap that a training job holds is more than its weights with their moments.
+func TestHeld(t *testing.T) {
+	l := &lab{kernels: kernels.Best(), noise: newNoise()}
+	before := heap()
+	m, err := l.newModel(t.Context(), offered(l.kernels)[0], stories())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := stories()
+	if got := heap() - before; got < 4*c.Params() || got > 12*c.Params() {
+		t.Errorf("a network of %d parameters holds %d bytes", c.Params(), got)
+	}
+	if ids := m.Config.Vocab; ids != c.Vocab {
+		t.Errorf("vocabulary %d", ids)
+	}
+	// 6 layers, two streams, four bytes: 192 twice, 192 twice, 512 twice.
+	if got, want := activations(&c), 6*2*4*2*(192+192+512); got != want {
+		t.Errorf("activations %d, want %d", got, want)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		x    []float64
+		want float64
+	}{{[]float64{3}, 3}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 3, 9}, 3.5}} {
+		if got := median(c.x); got != c.want {
+			t.Errorf("median %v, want %v", got, c.want)
+		}
+	}
+}
