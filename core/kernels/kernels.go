@@ -19,7 +19,8 @@
 // the operation and the shapes.
 package kernels
 
-//go:generate go run ./asmgen -out gemm_amd64.s
+//go:generate go run ./asmgen -simd 512 -out gemm512_amd64.s
+//go:generate go run ./asmgen -simd 256 -out gemm256_amd64.s
 
 import (
 	"fmt"

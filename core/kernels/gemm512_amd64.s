@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func tile12(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
-TEXT ·tile12(SB), NOSPLIT, $0-72
+// func tile12AVX512(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+TEXT ·tile12AVX512(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), SI
 	MOVQ b+8(FP), DI
 	MOVQ c+16(FP), DX
@@ -23,7 +23,7 @@ TEXT ·tile12(SB), NOSPLIT, $0-72
 	LEAQ (R10)(R8*4), R11
 	MOVL acc+68(FP), AX
 	TESTL AX, AX
-	JNZ load12
+	JNZ load
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -48,8 +48,8 @@ TEXT ·tile12(SB), NOSPLIT, $0-72
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-	JMP begin12
-load12:
+	JMP begin
+load:
 	MOVQ DX, AX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
@@ -86,10 +86,10 @@ load12:
 	ADDQ BX, AX
 	VMOVUPS.Z (AX), K1, Z22
 	VMOVUPS.Z 64(AX), K2, Z23
-begin12:
+begin:
 	TESTQ CX, CX
-	JZ store12
-loop12:
+	JZ store
+loop:
 	VMOVUPS (DI), Z24
 	VMOVUPS 64(DI), Z25
 	ADDQ R12, DI
@@ -133,8 +133,8 @@ loop12:
 	ADDQ R13, R10
 	ADDQ R13, R11
 	DECQ CX
-	JNZ loop12
-store12:
+	JNZ loop
+store:
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ BX, DX
@@ -173,8 +173,8 @@ store12:
 	VZEROUPPER
 	RET
 
-// func tile8(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
-TEXT ·tile8(SB), NOSPLIT, $0-72
+// func tile8AVX512(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+TEXT ·tile8AVX512(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), SI
 	MOVQ b+8(FP), DI
 	MOVQ c+16(FP), DX
@@ -191,7 +191,7 @@ TEXT ·tile8(SB), NOSPLIT, $0-72
 	LEAQ (SI)(R8*4), R10
 	MOVL acc+68(FP), AX
 	TESTL AX, AX
-	JNZ load8
+	JNZ load
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -208,8 +208,8 @@ TEXT ·tile8(SB), NOSPLIT, $0-72
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	JMP begin8
-load8:
+	JMP begin
+load:
 	MOVQ DX, AX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
@@ -234,10 +234,10 @@ load8:
 	ADDQ BX, AX
 	VMOVUPS.Z (AX), K1, Z14
 	VMOVUPS.Z 64(AX), K2, Z15
-begin8:
+begin:
 	TESTQ CX, CX
-	JZ store8
-loop8:
+	JZ store
+loop:
 	VMOVUPS (DI), Z24
 	VMOVUPS 64(DI), Z25
 	ADDQ R12, DI
@@ -268,8 +268,8 @@ loop8:
 	ADDQ R13, SI
 	ADDQ R13, R10
 	DECQ CX
-	JNZ loop8
-store8:
+	JNZ loop
+store:
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ BX, DX
@@ -296,8 +296,8 @@ store8:
 	VZEROUPPER
 	RET
 
-// func tile4(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
-TEXT ·tile4(SB), NOSPLIT, $0-72
+// func tile4AVX512(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+TEXT ·tile4AVX512(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), SI
 	MOVQ b+8(FP), DI
 	MOVQ c+16(FP), DX
@@ -313,7 +313,7 @@ TEXT ·tile4(SB), NOSPLIT, $0-72
 	LEAQ (R8)(R8*2), R9
 	MOVL acc+68(FP), AX
 	TESTL AX, AX
-	JNZ load4
+	JNZ load
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -322,8 +322,8 @@ TEXT ·tile4(SB), NOSPLIT, $0-72
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP begin4
-load4:
+	JMP begin
+load:
 	MOVQ DX, AX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
@@ -336,10 +336,10 @@ load4:
 	ADDQ BX, AX
 	VMOVUPS.Z (AX), K1, Z6
 	VMOVUPS.Z 64(AX), K2, Z7
-begin4:
+begin:
 	TESTQ CX, CX
-	JZ store4
-loop4:
+	JZ store
+loop:
 	VMOVUPS (DI), Z24
 	VMOVUPS 64(DI), Z25
 	ADDQ R12, DI
@@ -357,8 +357,8 @@ loop4:
 	VFMADD231PS Z31, Z25, Z7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ loop4
-store4:
+	JNZ loop
+store:
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ BX, DX
@@ -373,8 +373,8 @@ store4:
 	VZEROUPPER
 	RET
 
-// func tile2(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
-TEXT ·tile2(SB), NOSPLIT, $0-72
+// func tile2AVX512(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+TEXT ·tile2AVX512(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), SI
 	MOVQ b+8(FP), DI
 	MOVQ c+16(FP), DX
@@ -390,23 +390,23 @@ TEXT ·tile2(SB), NOSPLIT, $0-72
 	LEAQ (R8)(R8*2), R9
 	MOVL acc+68(FP), AX
 	TESTL AX, AX
-	JNZ load2
+	JNZ load
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	JMP begin2
-load2:
+	JMP begin
+load:
 	MOVQ DX, AX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ BX, AX
 	VMOVUPS.Z (AX), K1, Z2
 	VMOVUPS.Z 64(AX), K2, Z3
-begin2:
+begin:
 	TESTQ CX, CX
-	JZ store2
-loop2:
+	JZ store
+loop:
 	VMOVUPS (DI), Z24
 	VMOVUPS 64(DI), Z25
 	ADDQ R12, DI
@@ -418,8 +418,8 @@ loop2:
 	VFMADD231PS Z29, Z25, Z3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ loop2
-store2:
+	JNZ loop
+store:
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ BX, DX
@@ -428,8 +428,8 @@ store2:
 	VZEROUPPER
 	RET
 
-// func tile1(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
-TEXT ·tile1(SB), NOSPLIT, $0-72
+// func tile1AVX512(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+TEXT ·tile1AVX512(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), SI
 	MOVQ b+8(FP), DI
 	MOVQ c+16(FP), DX
@@ -445,18 +445,18 @@ TEXT ·tile1(SB), NOSPLIT, $0-72
 	LEAQ (R8)(R8*2), R9
 	MOVL acc+68(FP), AX
 	TESTL AX, AX
-	JNZ load1
+	JNZ load
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	JMP begin1
-load1:
+	JMP begin
+load:
 	MOVQ DX, AX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
-begin1:
+begin:
 	TESTQ CX, CX
-	JZ store1
-loop1:
+	JZ store
+loop:
 	VMOVUPS (DI), Z24
 	VMOVUPS 64(DI), Z25
 	ADDQ R12, DI
@@ -465,8 +465,8 @@ loop1:
 	VFMADD231PS Z28, Z25, Z1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ loop1
-store1:
+	JNZ loop
+store:
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	VZEROUPPER
