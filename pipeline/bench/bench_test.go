@@ -36,9 +36,9 @@ func small() *suite {
 			{network: "tiny", shape: tiny(), sequence: 16, batch: 3, alone: true, held: true},
 			{network: "tiny", shape: tiny(), sequence: 9, batch: 1, named: true},
 		},
-		infills:  []infilling{{strategy: ltr, documents: 1, positions: 20, given: 15}, {strategy: groups4, documents: 3, positions: 20, given: 15}},
-		generate: &infilling{strategy: groups4, documents: 2, positions: 16, given: 4},
-		decode:   &leftToRight{shape: tiny(), given: 3, generated: 4, documents: []int{1, 2}},
+		infills:   []infilling{{strategy: ltr, documents: 1, positions: 20, given: 15}, {strategy: groups4, documents: 3, positions: 20, given: 15}},
+		generates: []infilling{{strategy: groups4, documents: 2, positions: 16, given: 4}, {strategy: dynamic4, documents: 1, positions: 16, given: 0}},
+		decode:    &leftToRight{shape: tiny(), given: 3, generated: 4, documents: []int{1, 2}},
 	}
 }
 
@@ -92,7 +92,7 @@ func TestMeasurements(t *testing.T) {
 			compute := p.machine.Compute
 			for _, want := range []string{
 				"memory/read/64KB", "gemm/COMPUTE/130x33x40", "gemm/COMPUTE/1x67x16",
-				"generate/groups4/2", "decode/ltr/COMPUTE/1", "decode/ltr/COMPUTE/2", "decode/bandwidth/COMPUTE",
+				"generate/groups4/2", "generate/dynamic4/1", "decode/ltr/COMPUTE/1", "decode/ltr/COMPUTE/2", "decode/bandwidth/COMPUTE",
 				"infill/ltr/COMPUTE/1", "infill/groups4/COMPUTE/3", "infill/COMPUTE/heap", "infill/COMPUTE/kv", "infill/COMPUTE/weights",
 			} {
 				for _, c := range compute {

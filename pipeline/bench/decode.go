@@ -7,8 +7,10 @@ import (
 
 	"github.com/any-order/a3/core/decode"
 	"github.com/any-order/a3/core/model"
+	"github.com/any-order/a3/core/order"
 	"github.com/any-order/a3/core/seq"
 	"github.com/any-order/a3/decoder-plugins/ar"
+	"github.com/any-order/a3/decoder-plugins/confidence"
 	"github.com/any-order/a3/decoder-plugins/random"
 	"github.com/any-order/a3/decoder-plugins/sdk"
 	"github.com/any-order/a3/pipeline/models"
@@ -18,15 +20,20 @@ import (
 type strategy string
 
 const (
-	ltr     strategy = "ltr"     // one token a step from left to right
-	groups4 strategy = "groups4" // groups of four in random order
+	ltr      strategy = "ltr"      // one token a step from left to right
+	groups4  strategy = "groups4"  // groups of four in random order
+	dynamic4 strategy = "dynamic4" // the four tokens a step of which the model is surest
 )
 
 func (s strategy) open() (decode.Decider, error) {
-	if s == ltr {
-		return sdk.Plugin{Info: ar.Info(), New: ar.New}.Open(nil)
+	four := map[string]string{"size": "4"}
+	switch s {
+	case groups4:
+		return sdk.Plugin{Info: random.Info(), New: random.New}.Open(four)
+	case dynamic4:
+		return sdk.Plugin{Info: confidence.Info(), New: confidence.New}.Open(four)
 	}
-	return sdk.Plugin{Info: random.Info(), New: random.New}.Open(map[string]string{"size": "4"})
+	return sdk.Plugin{Info: ar.Info(), New: ar.New}.Open(nil)
 }
 
 // infilling is filling documents whose given positions are spread evenly.
@@ -47,7 +54,7 @@ func (l *lab) infill(c computeType, jobs []infilling) task {
 		m := loaded.Model
 		var f *filler
 		for _, job := range jobs {
-			if f, err = l.newFiller(m, job.strategy, job.canvases(&m.Config)); err != nil {
+			if f, err = l.newFiller(m, job.strategy, loaded.Given, job.canvases(&m.Config)); err != nil {
 				return err
 			}
 			rate, err := f.rate(ctx, l.clock)
@@ -72,7 +79,7 @@ func (l *lab) generate(c computeType, job infilling) task {
 		if err != nil {
 			return err
 		}
-		f, err := l.newFiller(m, job.strategy, job.canvases(&m.Config))
+		f, err := l.newFiller(m, job.strategy, order.GivenGroup, job.canvases(&m.Config))
 		if err != nil {
 			return err
 		}
@@ -102,7 +109,7 @@ func (l *lab) leftToRight(c computeType, job leftToRight) task {
 			return err
 		}
 		for _, n := range job.documents {
-			f, err := l.newFiller(m, ltr, job.canvases(n))
+			f, err := l.newFiller(m, ltr, order.GivenCausal, job.canvases(n))
 			if err != nil {
 				return err
 			}
@@ -159,9 +166,9 @@ type filler struct {
 	blanks    int // of all documents
 }
 
-func (l *lab) newFiller(m *model.Model, s strategy, canvases []*seq.Canvas) (*filler, error) {
+func (l *lab) newFiller(m *model.Model, s strategy, given order.Given, canvases []*seq.Canvas) (*filler, error) {
 	o := decode.DefaultOptions()
-	o.MaxDocuments, o.Threads = len(canvases), l.all()
+	o.MaxDocuments, o.Threads, o.Given = len(canvases), l.all(), given
 	engine, err := decode.New(m, o)
 	if err != nil {
 		return nil, err

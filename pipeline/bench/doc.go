@@ -24,9 +24,13 @@
 //	train/NETWORK/COMPUTE[/SEQUENCE]  document positions a second of whole optimizer steps
 //	infill/ltr/COMPUTE/DOCUMENTS      filled tokens a second, of the model that was asked for
 //	infill/groups4/COMPUTE/DOCUMENTS
-//	generate/groups4/64               filled tokens a second, of the reference network
+//	generate/groups4/64               filled tokens a second, of the published example's network
+//	generate/dynamic4/64
 //	decode/ltr/COMPUTE/DOCUMENTS      filled tokens a second, of SmolLM2-135M's shape
-//	decode/bandwidth/COMPUTE          bytes of weights read by decoding one document, as a share of read bandwidth
+//	decode/bandwidth/COMPUTE          bytes of weights read by decoding one document, as a share of what reading them alone reaches
+//
+// Strategies run in this process: ltr is ar, groups4 random:size=4, dynamic4
+// confidence:size=4.
 //
 // What a job holds stands beside it: .../heap is measured, .../weights, .../kv (a document
 // of full length) and .../activations (a position in training, both streams) follow from

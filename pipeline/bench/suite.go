@@ -14,7 +14,7 @@ type suite struct {
 	attentions []int // rows
 	trainings  []training
 	infills    []infilling  // of the model that was asked for
-	generate   *infilling   // of the reference network
+	generates  []infilling  // of the reference network
 	decode     *leftToRight // of a network of random weights
 }
 
@@ -50,6 +50,7 @@ func defaultSuite() *suite {
 	}
 }
 
+// peersSuite is the work that the scripts of core/benchmarks give to other engines.
 func peersSuite() *suite {
 	return &suite{
 		name:     PeersSuite,
@@ -60,8 +61,11 @@ func peersSuite() *suite {
 			{network: "smollm2", shape: smolLM2(), sequence: 256, batch: 16, named: true},
 			{network: "smollm2", shape: smolLM2(), sequence: 2048, batch: 2, named: true},
 		},
-		generate: &infilling{strategy: groups4, documents: 64, positions: 256, given: 64},
-		decode:   &leftToRight{shape: smolLM2(), given: 16, generated: 48, documents: []int{1, 16, 64}},
+		generates: []infilling{
+			{strategy: groups4, documents: 64, positions: 256, given: 64},
+			{strategy: dynamic4, documents: 64, positions: 256, given: 64},
+		},
+		decode: &leftToRight{shape: smolLM2(), given: 16, generated: 48, documents: []int{1, 16, 64}},
 	}
 }
 
@@ -99,8 +103,8 @@ func (s *suite) tasks(l *lab, compute []computeType) []task {
 			add(sectionDecode, l.infill(c, s.infills))
 		}
 	}
-	if s.generate != nil {
-		add(sectionDecode, l.generate(best(compute), *s.generate))
+	for _, job := range s.generates {
+		add(sectionDecode, l.generate(best(compute), job))
 	}
 	if s.decode != nil {
 		for _, c := range compute {
@@ -110,7 +114,8 @@ func (s *suite) tasks(l *lab, compute []computeType) []task {
 	return tasks
 }
 
-// The networks: the embedded model's shape, the published configuration, and SmolLM2-135M's.
+// The networks: the embedded model's shape, that of the published code's example, and
+// SmolLM2-135M's.
 
 func stories() model.Config {
 	return model.Config{
@@ -122,7 +127,7 @@ func stories() model.Config {
 func reference() model.Config {
 	return model.Config{
 		Vocab: 4096, Hidden: 256, FFN: 704, Layers: 8, Heads: 8, KVHeads: 4, HeadDim: 32,
-		NormEps: 1e-5, RopeTheta: 1e4, MaxPositions: 256, Tied: true, PadToken: -1,
+		NormEps: 1e-5, RopeTheta: 1e4, MaxPositions: 256, Residual: model.ResidualOfficial, PadToken: -1,
 	}
 }
 
