@@ -75,7 +75,7 @@ func (l *lab) infill(c computeType, jobs []infilling) task {
 func (l *lab) generate(c computeType, job infilling) task {
 	name := fmt.Sprintf("generate/%s/%d", job.strategy, job.documents)
 	return task{name: name, run: func(ctx context.Context, emit func(Result)) error {
-		m, err := l.newModel(ctx, c, reference())
+		m, err := l.newDecoder(ctx, c, reference())
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ type leftToRight struct {
 func (l *lab) leftToRight(c computeType, job leftToRight) task {
 	name := "decode/ltr/" + c.name
 	return task{name: name, run: func(ctx context.Context, emit func(Result)) error {
-		m, err := l.newModel(ctx, c, job.shape)
+		m, err := l.newDecoder(ctx, c, job.shape)
 		if err != nil {
 			return err
 		}

@@ -40,6 +40,7 @@
 //
 // plan.go says what can be asked for and run.go runs it; suite.go is the table of what is
 // measured. A file for each section (memory, gemm, attention, train, decode) holds all
-// that it calls of the engine. clock.go takes times, held.go counts bytes, machine.go and
-// report.go describe the outcome.
+// that it calls of the engine; network.go makes the networks, compute.go knows the
+// compute types. clock.go takes times, held.go counts bytes, machine.go and report.go
+// describe the outcome.
 package bench

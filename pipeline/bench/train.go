@@ -39,7 +39,7 @@ func (l *lab) train(c computeType, t training) task {
 			return err
 		}
 		before := heap()
-		m, err := l.newModel(ctx, c, t.shape)
+		m, err := l.newTrainable(ctx, c, t.shape)
 		if err != nil {
 			return err
 		}
@@ -95,26 +95,4 @@ func randomTokens(key seq.Key, n, vocab int) []int32 {
 		tokens[i] = int32(key.Intn(uint64(i), vocab))
 	}
 	return tokens
-}
-
-// newModel returns a network of random weights.
-func (l *lab) newModel(ctx context.Context, _ computeType, shape model.Config) (*model.Model, error) {
-	m, err := model.New(shape, l.kernels)
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range m.Params.Tensors {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if t.IsNorm() {
-			for i := range t.Data {
-				t.Data[i] = 1
-			}
-			continue
-		}
-		l.noise.fill(t.Data, 0.02)
-	}
-	m.Pack()
-	return m, nil
 }
