@@ -14,7 +14,16 @@ const pieceBytes = 256 << 10
 // F32, F16 and BF16 convert exactly; F64 rounds to nearest even, and a finite value
 // beyond float32 is an error.
 func (f *File) Float32(name string, dst []float32) error {
-	return f.pieces(name, len(dst), func(t DType, at int, raw []byte) error {
+	return f.float32s(name, 0, dst, true)
+}
+
+// Float32At is Float32 for the elements from first on, as many as dst has.
+func (f *File) Float32At(name string, first int, dst []float32) error {
+	return f.float32s(name, first, dst, false)
+}
+
+func (f *File) float32s(name string, first int, dst []float32, whole bool) error {
+	return f.pieces(name, first, len(dst), whole, func(t DType, at int, raw []byte) error {
 		out := dst[at : at+len(raw)/t.Size()]
 		switch t {
 		case F32:
@@ -50,7 +59,7 @@ func (f *File) Float32(name string, dst []float32) error {
 // Float64 stores a tensor in dst, which must have exactly its number of elements.
 // All of F64, F32, F16 and BF16 convert exactly.
 func (f *File) Float64(name string, dst []float64) error {
-	return f.pieces(name, len(dst), func(t DType, at int, raw []byte) error {
+	return f.pieces(name, 0, len(dst), true, func(t DType, at int, raw []byte) error {
 		out := dst[at : at+len(raw)/t.Size()]
 		switch t {
 		case F64:
@@ -82,7 +91,7 @@ func (f *File) Float64(name string, dst []float64) error {
 // Int64 stores a tensor of I64, I32, I8 or U8 in dst, which must have exactly its
 // number of elements.
 func (f *File) Int64(name string, dst []int64) error {
-	return f.pieces(name, len(dst), func(t DType, at int, raw []byte) error {
+	return f.pieces(name, 0, len(dst), true, func(t DType, at int, raw []byte) error {
 		out := dst[at : at+len(raw)/t.Size()]
 		switch t {
 		case I64:
@@ -108,28 +117,34 @@ func (f *File) Int64(name string, dst []int64) error {
 	})
 }
 
-// pieces reads a tensor of count elements and hands it on in pieces: the dtype, the
-// index of the first element and the bytes, which are valid during the call. An empty
-// tensor makes one call, so that its type is checked.
-func (f *File) pieces(name string, count int, use func(t DType, at int, raw []byte) error) error {
+// pieces reads count elements of a tensor from the first on, all of it if whole, and
+// hands them on in pieces: the dtype, the index of a piece's first element among those
+// and the bytes, which are valid during the call. Reading nothing makes one call, so
+// that the type is checked.
+func (f *File) pieces(name string, first, count int, whole bool, use func(t DType, at int, raw []byte) error) error {
 	e, err := f.entry(name)
 	if err != nil {
 		return err
 	}
-	if n := e.Len(); n != count {
+	switch n := e.Len(); {
+	case whole && n != count:
 		return fmt.Errorf("tensor %s: shape %v has %d elements, the destination %d", quote(name), e.Shape, n, count)
+	case first < 0 || first > n-count:
+		return fmt.Errorf("tensor %s: shape %v has %d elements, not %d from element %d on", quote(name), e.Shape, n, count, first)
 	}
-	buf := make([]byte, min(pieceBytes, e.end-e.begin))
-	for begin := e.begin; ; {
-		n := min(int64(len(buf)), e.end-begin)
+	from := e.begin + int64(first*e.DType.Size())
+	end := from + int64(count*e.DType.Size())
+	buf := make([]byte, min(pieceBytes, end-from))
+	for begin := from; ; {
+		n := min(int64(len(buf)), end-begin)
 		if err := readAt(f.shards[e.shard].data, buf[:n], begin); err != nil {
 			return fmt.Errorf("tensor %s: %w", quote(name), err)
 		}
-		at := int(begin-e.begin) / e.DType.Size()
+		at := int(begin-from) / e.DType.Size()
 		if err := use(e.DType, at, buf[:n]); err != nil {
 			return fmt.Errorf("tensor %s: %w", quote(name), err)
 		}
-		if begin += n; begin == e.end {
+		if begin += n; begin == end {
 			return nil
 		}
 	}

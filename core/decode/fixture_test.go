@@ -29,7 +29,7 @@ func newModel(t testing.TB, k *kernels.Kernels, vocab int, residual model.Residu
 	m, err := model.New(model.Config{
 		Vocab: vocab, Hidden: 16, FFN: 24, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 4,
 		NormEps: 1e-5, RopeTheta: 100, MaxPositions: 128, Residual: residual, PadToken: -1,
-	}, k)
+	}, k, kernels.Float32)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"context"
+	"slices"
 
 	"github.com/any-order/a3/core/internal/parallel"
 	"github.com/any-order/a3/core/kernels"
@@ -18,6 +19,7 @@ type worker struct {
 	ws      *model.Workspace
 	batch   model.Batch
 	logits  []float32
+	scratch kernels.Scratch
 	sampler sampler
 }
 
@@ -55,16 +57,16 @@ func (w *worker) propose(e *Engine, sessions []*Session, columns strategy.Column
 		s.proposal, s.hidden = s.proposal[:0], s.hidden[:0]
 		s.addRows(&w.batch)
 	}
-	normed := w.ws.Forward(&w.batch)
+	final := w.ws.Forward(&w.batch)
 
 	c := &e.model.Config
 	rest := sessions
-	for at := 0; at < normed.Rows; at += headRows {
-		rows := normed.RowsOf(at, min(at+headRows, normed.Rows))
-		w.logits = growTo(w.logits, rows.Rows*c.Vocab)
-		logits := kernels.NewMat(w.logits, rows.Rows, c.Vocab)
-		e.model.Logits(logits, rows)
-		for r := range rows.Rows {
+	for at := 0; at < final.N; at += headRows {
+		rows := final.Slice(at, min(at+headRows, final.N))
+		w.logits = growTo(w.logits, rows.N*c.Vocab)
+		logits := kernels.NewMat(w.logits, rows.N, c.Vocab)
+		e.model.Logits(logits, rows, &w.scratch)
+		for r := range rows.N {
 			for len(rest[0].proposal) == len(rest[0].wanted) {
 				rest = rest[1:]
 			}
@@ -72,7 +74,8 @@ func (w *worker) propose(e *Engine, sessions []*Session, columns strategy.Column
 			p := Proposal{Position: s.wanted[len(s.proposal)]}
 			w.sampler.propose(&p, logits.Row(r), &e.options, s.doc.Allow[p.Position], s.key, s.steps, columns)
 			s.proposal = append(s.proposal, p)
-			s.hidden = append(s.hidden, rows.Row(r)...)
+			s.hidden = slices.Grow(s.hidden, c.Hidden)[:len(s.hidden)+c.Hidden]
+			rows.Float(s.hidden[len(s.hidden)-c.Hidden:], r)
 		}
 	}
 }
@@ -81,12 +84,12 @@ func (w *worker) propose(e *Engine, sessions []*Session, columns strategy.Column
 func (e *Engine) logProbOf(hidden []float32, i int, token int32) float64 {
 	c := &e.model.Config
 	logits := kernels.NewMat(make([]float32, c.Vocab), 1, c.Vocab)
-	e.model.Logits(logits, kernels.NewMat(hidden[i*c.Hidden:(i+1)*c.Hidden], 1, c.Hidden))
-	row := logits.Row(0)
 	k := e.model.Kernels()
-	top := k.Max(row)
-	chosen := row[token]
-	return logProb(chosen, top, float64(k.ExpSum(row, row, top)))
+	final := kernels.NewRows(e.model.Type.RowType(), 1, c.Hidden)
+	k.Convert(final, kernels.NewMat(hidden[i*c.Hidden:(i+1)*c.Hidden], 1, c.Hidden))
+	e.model.Logits(logits, final, new(kernels.Scratch))
+	var tmp []float32
+	return logProb(k, logits.Row(0), token, &tmp)
 }
 
 func growTo(buf []float32, n int) []float32 {

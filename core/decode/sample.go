@@ -59,7 +59,7 @@ func (s *sampler) propose(p *Proposal, logits []float32, o *Options, allow *Toke
 			scores, total = s.probs, sum
 		}
 	}
-	p.LogProb = logProb(logits[p.Token], top, sum)
+	p.LogProb = logProb(s.k, logits, p.Token, &s.allowed)
 	p.Prob = float32(float64(scores[p.Token]) / total)
 	if columns&(strategy.ColumnMaxProb|strategy.ColumnMargin) != 0 {
 		first, second := twoLargest(scores)

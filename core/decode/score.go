@@ -3,9 +3,11 @@ package decode
 import (
 	"context"
 	"fmt"
-	"math"
+	"slices"
 
 	"github.com/any-order/a3/core/internal/parallel"
+	"github.com/any-order/a3/core/kernels"
+	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/seq"
 )
 
@@ -36,8 +38,8 @@ func (e *Engine) Score(ctx context.Context, segments []seq.Segment) ([][]float64
 	return out, nil
 }
 
-// logProb is the logarithm of a softmax: of the chosen logit, given the largest one and
-// the sum of exp(logit - largest).
-func logProb(chosen, top float32, sum float64) float64 {
-	return float64(chosen-top) - math.Log(sum)
+// logProb is the logarithm of a softmax, of one token.
+func logProb(k *kernels.Kernels, logits []float32, token int32, tmp *[]float32) float64 {
+	*tmp = slices.Grow((*tmp)[:0], len(logits))[:len(logits)]
+	return float64(logits[token]) - model.LogSumExp(k, logits, *tmp)
 }

@@ -9,41 +9,50 @@ import (
 // has no influence on results.
 const blockRows = 48
 
-// Scratch is working memory of the attention kernels, owned by one goroutine.
-type Scratch struct{ buf []float32 }
-
-func (s *Scratch) floats(n int) []float32 {
-	if len(s.buf) < n {
-		s.buf = Aligned(n)
-	}
-	return s.buf[:n]
-}
-
-// Attend is attention of rows to prefixes of the keys. Row r of q [R, heads*Dim] sees
-// the first ends[r] keys of kv; query head h uses key/value head h*kv.Heads/heads. q
-// is already scaled by 1/sqrt(Dim). For each row and head
+// Attend is attention of rows to prefixes of the keys, for the key/value heads [g0, g1).
+// Row r of q [R, heads*Dim] sees the first ends[r] keys of kv; query head h uses
+// key/value head h*kv.Heads/heads. q is already scaled by 1/sqrt(Dim). For each row and
+// head
 //
 //	p[j] = exp(q·k[j]) / sum over i < ends[r] of exp(q·k[i]), dst = sum of p[j] v[j]
 //
 // A row that sees no key gets zeros. If lse [R, heads] is not nil it receives the
-// logarithm of each denominator, which AttendGrad needs.
-//
-// Scores of a block of rows are held whole (blockRows x longest prefix floats); the
-// softmax of a row depends on its prefix alone.
-func (k *Kernels) Attend(dst, q Mat, ends []int32, kv *KV, lse []float32, s *Scratch) {
-	heads := checkAttend("Attend", dst, q, ends, kv)
+// logarithm of each denominator, which AttendGrad needs. q and dst have the type of kv.
+// Nothing is written for other heads, so that threads may share the heads of one call.
+func (k *Kernels) Attend(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse []float32, s *Scratch) {
+	heads := checkAttend("Attend", dst, q, ends, kv, g0, g1)
+	group := heads / kv.Heads
+	if q.h == nil {
+		k.attend(dst.Mat(), q.Mat(), ends, kv, g0*group, g1*group, lse, s)
+		return
+	}
+	var in, res []float32
+	out := NewMat(growFloats(&res, q.N*q.Cols), q.N, q.Cols)
+	k.attend(out, k.widen(q, &in), ends, kv, g0*group, g1*group, lse, s)
+	for r := range q.N {
+		for c := g0 * group * kv.Dim; c < g1*group*kv.Dim; c++ {
+			dst.row(r)[c] = toBF16(out.Row(r)[c])
+		}
+		if g1 == kv.Heads {
+			clear(dst.row(r)[dst.Cols:])
+		}
+	}
+}
+
+func (k *Kernels) attend(dst, q Mat, ends []int32, kv *KV, h0, h1 int, lse []float32, s *Scratch) {
+	heads := q.Cols / kv.Dim
 	for r0 := 0; r0 < q.Rows; r0 += blockRows {
 		rows := min(blockRows, q.Rows-r0)
 		longest := longestEnd(ends[r0 : r0+rows])
 		if longest == 0 {
 			for r := r0; r < r0+rows; r++ {
-				clear(dst.Row(r))
+				clear(dst.Row(r)[h0*kv.Dim : h1*kv.Dim])
 			}
 			continue
 		}
 		width := roundUp(longest, panelWidth)
 		scores := NewMat(s.floats(rows*width), rows, width)
-		for h := range heads {
+		for h := h0; h < h1; h++ {
 			g := h * kv.Heads / heads
 			k.scores(scores, q, r0, h, kv, g)
 			for r := range rows {
@@ -66,9 +75,21 @@ func (k *Kernels) Attend(dst, q Mat, ends []int32, kv *KV, lse []float32, s *Scr
 
 // AttendGrad is the backward of Attend. From dout [R, heads*Dim], the forward's output
 // out and lse, it writes dq [R, heads*Dim] and adds to dk and dv [kv.Len,
-// kv.Heads*Dim]. Scores are computed again.
-func (k *Kernels) AttendGrad(dq, dk, dv, dout, out, q Mat, ends []int32, kv *KV, lse []float32, s *Scratch) {
-	heads := checkAttend("AttendGrad", dq, q, ends, kv)
+// kv.Heads*Dim]. Scores are computed again. dout, out and q have the type of kv.
+func (k *Kernels) AttendGrad(dq, dk, dv Mat, dout, out, q Rows, ends []int32, kv *KV, lse []float32, s *Scratch) {
+	checkAttend("AttendGrad", dout, q, ends, kv, 0, kv.Heads)
+	checkAttend("AttendGrad", out, q, ends, kv, 0, kv.Heads)
+	checkGrad(dq, dk, dv, q, kv, lse)
+	if q.h == nil {
+		k.attendGrad(dq, dk, dv, dout.Mat(), out.Mat(), q.Mat(), ends, kv, lse, s)
+		return
+	}
+	var wideOut, wideQ []float32
+	k.attendGrad(dq, dk, dv, k.widen(dout, &s.wideA), k.widen(out, &wideOut), k.widen(q, &wideQ), ends, kv, lse, s)
+}
+
+func (k *Kernels) attendGrad(dq, dk, dv, dout, out, q Mat, ends []int32, kv *KV, lse []float32, s *Scratch) {
+	heads := q.Cols / kv.Dim
 	dim, vdim := kv.Dim, kv.vdim
 	keys := longestEnd(ends)
 	width := roundUp(keys, panelWidth)
@@ -181,11 +202,17 @@ func longestEnd(ends []int32) int {
 	return int(longest)
 }
 
-func checkAttend(op string, dst, q Mat, ends []int32, kv *KV) (heads int) {
+func checkAttend(op string, dst, q Rows, ends []int32, kv *KV, g0, g1 int) (heads int) {
 	heads = q.Cols / kv.Dim
-	if q.Cols%kv.Dim != 0 || heads%kv.Heads != 0 || dst.Rows != q.Rows || dst.Cols != q.Cols || len(ends) != q.Rows {
+	if q.Cols%kv.Dim != 0 || heads%kv.Heads != 0 || dst.N != q.N || dst.Cols != q.Cols || len(ends) != q.N {
 		panic(ShapeError{op, fmt.Sprintf("rows of a multiple of %d heads of %d", kv.Heads, kv.Dim),
-			fmt.Sprintf("q %dx%d, dst %dx%d, %d ends", q.Rows, q.Cols, dst.Rows, dst.Cols, len(ends))})
+			fmt.Sprintf("q %dx%d, dst %dx%d, %d ends", q.N, q.Cols, dst.N, dst.Cols, len(ends))})
+	}
+	if q.N > 0 && (q.Type() != kv.Type() || dst.Type() != kv.Type()) {
+		panic(ShapeError{op, fmt.Sprintf("%s rows", kv.Type()), fmt.Sprintf("q of %s, dst of %s", q.Type(), dst.Type())})
+	}
+	if g0 < 0 || g0 > g1 || g1 > kv.Heads {
+		panic(ShapeError{op, fmt.Sprintf("key/value heads in 0..%d", kv.Heads), fmt.Sprintf("%d to %d", g0, g1)})
 	}
 	for _, e := range ends {
 		if e < 0 || int(e) > kv.Len {
@@ -193,4 +220,15 @@ func checkAttend(op string, dst, q Mat, ends []int32, kv *KV) (heads int) {
 		}
 	}
 	return heads
+}
+
+func checkGrad(dq, dk, dv Mat, q Rows, kv *KV, lse []float32) {
+	dq.check("AttendGrad", "dq")
+	dk.check("AttendGrad", "dk")
+	dv.check("AttendGrad", "dv")
+	width := kv.Heads * kv.Dim
+	if dq.Rows != q.N || dq.Cols != q.Cols || dk.Rows != kv.Len || dk.Cols != width || dv.Rows != kv.Len || dv.Cols != width || len(lse) != q.N*q.Cols/kv.Dim {
+		panic(ShapeError{"AttendGrad", fmt.Sprintf("dq %dx%d, dk and dv %dx%d, lse a row and head", q.N, q.Cols, kv.Len, width),
+			fmt.Sprintf("dq %dx%d, dk %dx%d, dv %dx%d, lse %d", dq.Rows, dq.Cols, dk.Rows, dk.Cols, dv.Rows, dv.Cols, len(lse))})
+	}
 }

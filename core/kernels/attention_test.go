@@ -24,11 +24,11 @@ func newAttentionCase(rng *rand.Rand, heads, kvHeads, dim, keys, rows int) atten
 }
 
 func (c attentionCase) kv() *KV {
-	kv := NewKV(c.kvHeads, c.dim, c.keys)
+	kv := NewKV(Float32, c.kvHeads, c.dim, c.keys)
 	half := c.keys / 2 // two appends: the second begins inside a panel
 	w := c.kvHeads * c.dim
-	kv.Append(NewMat(c.k[:half*w], half, w), NewMat(c.v[:half*w], half, w))
-	kv.Append(NewMat(c.k[half*w:], c.keys-half, w), NewMat(c.v[half*w:], c.keys-half, w))
+	kv.Append(Best(), NewMat(c.k[:half*w], half, w), NewMat(c.v[:half*w], half, w))
+	kv.Append(Best(), NewMat(c.k[half*w:], c.keys-half, w), NewMat(c.v[half*w:], c.keys-half, w))
 	return kv
 }
 
@@ -65,14 +65,14 @@ func TestAttend(t *testing.T) {
 			c := newAttentionCase(rng, heads, kvHeads, dim, keys, rows)
 			kv, q := c.kv(), NewMat(c.q, rows, heads*dim)
 			out := NewMat(normal(rng, rows*heads*dim), rows, heads*dim)
-			k.Attend(out, q, c.ends, kv, nil, &Scratch{})
+			k.Attend(FloatRows(out), FloatRows(q), c.ends, kv, 0, kv.Heads, nil, &Scratch{})
 			for i, want := range c.reference() {
 				near(t, fmt.Sprintf("%v element %d", shape, i), out.Data[i], want, 1e-5)
 			}
 			// One row alone has the bits it has among others.
 			for r := range rows {
 				one := NewMat(make([]float32, heads*dim), 1, heads*dim)
-				k.Attend(one, q.RowsOf(r, r+1), c.ends[r:r+1], kv, nil, &Scratch{})
+				k.Attend(FloatRows(one), FloatRows(q.RowsOf(r, r+1)), c.ends[r:r+1], kv, 0, kv.Heads, nil, &Scratch{})
 				sameBits(t, "row alone", one.Data, out.Row(r))
 			}
 		}
@@ -101,9 +101,9 @@ func TestAttendGradByFiniteDifferences(t *testing.T) {
 			kmat := func(x []float32) Mat { return NewMat(x, keys, kvHeads*dim) }
 			kv := c.kv()
 			out, lse := make([]float32, len(c.q)), make([]float32, rows*heads)
-			k.Attend(mat(out), mat(c.q), c.ends, kv, lse, &Scratch{})
+			k.Attend(FloatRows(mat(out)), FloatRows(mat(c.q)), c.ends, kv, 0, kv.Heads, lse, &Scratch{})
 			dq, dk, dv := normal(rng, len(c.q)), make([]float32, len(c.k)), make([]float32, len(c.v))
-			k.AttendGrad(mat(dq), kmat(dk), kmat(dv), mat(dout), mat(out), mat(c.q), c.ends, kv, lse, &Scratch{})
+			k.AttendGrad(mat(dq), kmat(dk), kmat(dv), FloatRows(mat(dout)), FloatRows(mat(out)), FloatRows(mat(c.q)), c.ends, kv, lse, &Scratch{})
 			if rows > 20 { // sample the large case
 				sampled(t, rng, "dq", c.q, dq, loss)
 				sampled(t, rng, "dk", c.k, dk, loss)

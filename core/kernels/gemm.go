@@ -5,9 +5,6 @@ import (
 	"unsafe"
 )
 
-// panelWidth is the number of columns that one register tile covers.
-const panelWidth = 32
-
 // blockK is how many inner indices one pass over a panel takes, so that the panel's
 // block (blockK x 32 floats, 24 KiB) stays in the first-level cache. Blocks are taken
 // in order and continue the same accumulators: the result does not depend on it.
@@ -36,79 +33,18 @@ func (m Mat) RowsOf(from, to int) Mat {
 	return Mat{m.Data[from*m.Stride : (to-1)*m.Stride+m.Cols], to - from, m.Cols, m.Stride}
 }
 
+// ColsOf returns the view of columns [from, to).
+func (m Mat) ColsOf(from, to int) Mat {
+	if from == to || m.Rows == 0 {
+		return Mat{nil, m.Rows, to - from, m.Stride}
+	}
+	return Mat{m.Data[from : (m.Rows-1)*m.Stride+to], m.Rows, to - from, m.Stride}
+}
+
 func (m Mat) check(op, name string) {
 	if m.Rows < 0 || m.Cols < 0 || m.Stride < m.Cols || (m.Rows > 0 && m.Cols > 0 && len(m.Data) < (m.Rows-1)*m.Stride+m.Cols) {
 		panic(ShapeError{op, name + " with room for its shape", fmt.Sprintf("%dx%d stride %d in %d floats", m.Rows, m.Cols, m.Stride, len(m.Data))})
 	}
-}
-
-// Panels is a matrix B [K, N] stored for products from the right: panels of 32
-// columns, each K x 32, the last one filled up with zeros.
-type Panels struct {
-	K, N int
-	data []float32
-}
-
-// NewPanels allocates panels for a matrix of K rows and N columns.
-func NewPanels(k, n int) *Panels {
-	return &Panels{K: k, N: n, data: Aligned(k * roundUp(n, panelWidth))}
-}
-
-// PackTransposed stores the transpose of w [N, K], a linear map's weight as
-// checkpoints hold it, so that MulPacked computes x wᵀ.
-func (p *Panels) PackTransposed(w Mat) {
-	w.check("PackTransposed", "w")
-	if w.Rows != p.N || w.Cols != p.K {
-		panic(ShapeError{"PackTransposed", fmt.Sprintf("w %dx%d", p.N, p.K), fmt.Sprintf("%dx%d", w.Rows, w.Cols)})
-	}
-	for n0 := 0; n0 < p.N; n0 += panelWidth {
-		panel := p.data[n0*p.K : n0*p.K+p.K*panelWidth]
-		for j := range min(panelWidth, p.N-n0) {
-			for k, v := range w.Row(n0 + j) {
-				panel[k*panelWidth+j] = v
-			}
-		}
-	}
-}
-
-// MulPacked computes c = a b, or c += a b if acc, for a [M, K] and b [K, N] packed:
-//
-//	for l := range K { c[i,j] += a[i,l] * b[l,j] }
-func (k *Kernels) MulPacked(c, a Mat, b *Panels, acc bool) {
-	checkMul("MulPacked", c, a.Rows, a.Cols, b.K, b.N)
-	a.check("MulPacked", "a")
-	if emptyMul(c, b.K, acc) {
-		return
-	}
-	for l0 := 0; l0 < b.K; l0 += blockK {
-		kk := min(blockK, b.K-l0)
-		for n0 := 0; n0 < b.N; n0 += panelWidth {
-			k.panel(operands{
-				a: ptr(a.Data, l0), ars: a.Stride, acs: 1,
-				b: ptr(b.data, n0*b.K+l0*panelWidth), brs: panelWidth,
-				c: ptr(c.Data, n0), crs: c.Stride,
-				m: a.Rows, n: min(panelWidth, b.N-n0), k: kk,
-				acc: acc || l0 > 0,
-			})
-		}
-	}
-}
-
-// Mul computes c = a b, or c += a b if acc, for a [M, K] and b [K, N].
-func (k *Kernels) Mul(c, a, b Mat, acc bool) {
-	a.check("Mul", "a")
-	b.check("Mul", "b")
-	checkMul("Mul", c, a.Rows, a.Cols, b.Rows, b.Cols)
-	k.mulStrided(c, a, a.Rows, a.Stride, 1, b, acc)
-}
-
-// MulTransposed computes c = aᵀ b, or c += aᵀ b if acc, for a [K, M] and b [K, N]. It
-// sums over rows: gradients of weights.
-func (k *Kernels) MulTransposed(c, a, b Mat, acc bool) {
-	a.check("MulTransposed", "a")
-	b.check("MulTransposed", "b")
-	checkMul("MulTransposed", c, a.Cols, a.Rows, b.Rows, b.Cols)
-	k.mulStrided(c, a, a.Cols, 1, a.Stride, b, acc)
 }
 
 // emptyMul deals with products that have no element or no inner index: operands without

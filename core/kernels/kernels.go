@@ -54,9 +54,10 @@ const (
 type Kernels struct {
 	level  Level
 	simd   simd
-	tiles  bool      // AMX tiles may be used
-	asm    bool      // products use panelAVX512, else panelPortable
-	blocks sync.Pool // of *[]float32: one packed block of a panel, for mulStrided
+	tiles  bool         // AMX tiles may be used, and bfloat16 instructions
+	config []tileConfig // shapes of tiles by number of rows, if tiles
+	asm    bool         // products use panelAVX512, else panelPortable
+	blocks sync.Pool    // of *[]float32: one packed block of a panel, for mulStrided
 }
 
 // Levels returns the levels that this machine offers, best first.
@@ -78,6 +79,9 @@ func Open(level Level) (*Kernels, error) {
 				k.simd = simd256
 			}
 			k.asm = k.simd == simd512
+			if k.tiles {
+				k.config = newTileConfigs()
+			}
 			k.blocks.New = func() any { b := Aligned(blockK * panelWidth); return &b }
 			return k, nil
 		}

@@ -11,17 +11,22 @@ type KV struct {
 	Len        int       // keys stored
 	capacity   int       // multiple of panelWidth
 	vdim       int       // Dim rounded up to panelWidth
+	typ        Type      // Float32 or BF16
 	k          []float32 // [Heads][capacity/32][Dim][32]
 	v          []float32 // [Heads][capacity][vdim]
 }
 
-// NewKV allocates room for n keys.
-func NewKV(heads, dim, n int) *KV {
-	kv := &KV{Heads: heads, Dim: dim, capacity: roundUp(n, panelWidth), vdim: roundUp(dim, panelWidth)}
+// NewKV allocates room for n keys, held in the type of rows that go with weights of type
+// t: Float32, or BF16.
+func NewKV(t Type, heads, dim, n int) *KV {
+	kv := &KV{typ: t.RowType(), Heads: heads, Dim: dim, capacity: roundUp(n, panelWidth), vdim: roundUp(dim, panelWidth)}
 	kv.k = Aligned(heads * kv.capacity * dim)
 	kv.v = Aligned(heads * kv.capacity * kv.vdim)
 	return kv
 }
+
+// Type returns Float32 or BF16.
+func (kv *KV) Type() Type { return kv.typ }
 
 // Cap returns how many keys fit.
 func (kv *KV) Cap() int { return kv.capacity }
@@ -37,9 +42,14 @@ func (kv *KV) Truncate(n int) {
 	kv.Len = n
 }
 
-// Append stores the keys and values of further rows; k and v are [R, Heads*Dim].
-func (kv *KV) Append(k, v Mat) {
+// Append stores the keys and values of further rows, rounded to kv's type; both are
+// [R, Heads*Dim].
+func (kv *KV) Append(kernels *Kernels, k, v Mat) {
 	width := kv.Heads * kv.Dim
+	round := func(x float32) float32 { return x }
+	if kv.typ == BF16 {
+		round = func(x float32) float32 { return fromBF16(toBF16(x)) }
+	}
 	if k.Rows != v.Rows || k.Cols != width || v.Cols != width || kv.Len+k.Rows > kv.capacity {
 		panic(ShapeError{"KV.Append", fmt.Sprintf("R x %d, at most %d rows", width, kv.capacity-kv.Len),
 			fmt.Sprintf("k %dx%d, v %dx%d", k.Rows, k.Cols, v.Rows, v.Cols)})
@@ -50,9 +60,11 @@ func (kv *KV) Append(k, v Mat) {
 		for h := range kv.Heads {
 			panel := kv.keys(h, i/panelWidth)
 			for d, x := range kr[h*kv.Dim : (h+1)*kv.Dim] {
-				panel[d*panelWidth+i%panelWidth] = x
+				panel[d*panelWidth+i%panelWidth] = round(x)
 			}
-			copy(kv.values(h)[i*kv.vdim:], vr[h*kv.Dim:(h+1)*kv.Dim])
+			for d, x := range vr[h*kv.Dim : (h+1)*kv.Dim] {
+				kv.values(h)[i*kv.vdim+d] = round(x)
+			}
 		}
 	}
 	kv.Len += k.Rows

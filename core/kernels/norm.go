@@ -7,21 +7,25 @@ import "math"
 //	dst[r,i] = x[r,i] * weight[i] * rstd[r], rstd[r] = 1/sqrt(mean(x[r]²) + eps)
 //
 // and keeps rstd [R] for the backward (Zhang and Sennrich 2019). dst may be x.
-func (k *Kernels) RMSNorm(dst, x Mat, weight, rstd []float32, eps float32) {
-	checkLen("RMSNorm", x.Rows, dst.Rows, len(rstd))
-	checkLen("RMSNorm", x.Cols, dst.Cols, len(weight))
+func (k *Kernels) RMSNorm(dst Rows, x Mat, weight, rstd []float32, eps float32) {
+	checkLen("RMSNorm", x.Rows, len(rstd))
 	for r := range x.Rows {
 		row := x.Row(r)
-		s := float32(1 / math.Sqrt(float64(k.Dot(row, row))/float64(x.Cols)+float64(eps)))
-		rstd[r] = s
-		k.ScaleMul(dst.Row(r), row, weight, s)
+		rstd[r] = float32(1 / math.Sqrt(float64(k.Dot(row, row))/float64(x.Cols)+float64(eps)))
 	}
+	k.RMSNormApply(dst, x, weight, rstd)
 }
 
 // RMSNormApply recomputes the output of RMSNorm from the rstd it kept.
-func (k *Kernels) RMSNormApply(dst, x Mat, weight, rstd []float32) {
+func (k *Kernels) RMSNormApply(dst Rows, x Mat, weight, rstd []float32) {
+	dst.check("RMSNormApply", x.Rows, x.Cols)
+	checkLen("RMSNormApply", x.Rows, len(rstd))
 	for r := range x.Rows {
-		k.ScaleMul(dst.Row(r), x.Row(r), weight, rstd[r])
+		if dst.h != nil {
+			k.scaleMulBF16(dst.row(r), x.Row(r), weight, rstd[r])
+		} else {
+			k.ScaleMul(dst.f[r*dst.stride:][:dst.Cols], x.Row(r), weight, rstd[r])
+		}
 	}
 }
 

@@ -7,8 +7,9 @@ import (
 )
 
 // backward adds the gradients of all parameters but the head, from the gradient of the
-// normed query rows in ws.dmid. Each part mirrors the forward line by line.
-func (ws *Workspace) backward(b *Batch, grads *Params) {
+// query rows after the final norm in ws.dnormed. Each part mirrors the forward line by
+// line. Gradients of weights are added when it is the shard's turn.
+func (ws *Workspace) backward(b *Batch, g *Gradient, shard int) {
 	m, c, k := ws.m, &ws.m.Config, ws.m.k
 	content, query := b.Rows()
 	rows := content + query
@@ -17,86 +18,131 @@ func (ws *Workspace) backward(b *Batch, grads *Params) {
 	// Final norm: only query rows have a gradient.
 	dx := growMat(&ws.dx, rows, c.Hidden)
 	clear(dx.Data)
-	final := kernels.NewMat(ws.final, rows, c.Hidden)
-	dmid := kernels.NewMat(ws.dmid, rows, c.Hidden)
-	k.RMSNormGrad(dx.RowsOf(content, rows), dmid.RowsOf(content, rows), final.RowsOf(content, rows),
-		m.Params.Norm, ws.rstd[content:], grads.Norm)
+	x := kernels.NewMat(ws.inputs[c.Layers], rows, c.Hidden)
+	dnormed := kernels.NewMat(ws.dnormed, query, c.Hidden)
+	k.RMSNormGrad(dx.RowsOf(content, rows), dnormed, x.RowsOf(content, rows), m.w.norm, ws.rstd[content:], ws.zeroWeight())
+	g.inTurn(turnNorm, shard, func() { k.Axpy(g.Params.Norm, ws.dweight, 1) })
 
 	for l := c.Layers - 1; l >= 0; l-- {
-		first := 0
-		if l == c.Layers-1 && !b.WantContent {
-			first = content
+		first := ws.first(b, l)
+		a, x := &ws.acts[0], kernels.NewMat(ws.inputs[l], rows, c.Hidden)
+		if ws.Recompute {
+			ws.attention(b, l, a, x, first, tables, false)
+			ws.feedForward(l, a, kernels.NewMat(ws.inputs[l+1], rows, c.Hidden), first, true)
+		} else {
+			a = &ws.acts[l]
 		}
-		ws.layerGrad(b, l, first, &grads.Layers[l], tables)
+		ws.feedForwardGrad(l, a, dx, first, g, shard)
+		ws.attentionGrad(b, l, a, x, dx, first, tables, g, shard)
 	}
 
 	// Embeddings.
-	for r, t := range b.Token {
-		if t != c.PadToken {
-			k.Axpy(grads.Embed.Row(int(t)), dx.Row(r), 1)
+	g.inTurn(turnEmbed, shard, func() {
+		for r, t := range b.Token {
+			if t != c.PadToken {
+				k.Axpy(g.lookups.Row(int(t)), dx.Row(r), 1)
+			}
 		}
-	}
-	for r := content; r < rows; r++ {
-		k.Axpy(grads.Query, dx.Row(r), 1)
-	}
+		for r := content; r < rows; r++ {
+			k.Axpy(g.Params.Query, dx.Row(r), 1)
+		}
+	})
 }
 
-// layerGrad turns the gradient of layer l's output, in ws.dx, into that of its input.
-func (ws *Workspace) layerGrad(b *Batch, l, first int, g *LayerParams, tables *ropeTables) {
+func (ws *Workspace) zeroWeight() []float32 {
+	w := grow(&ws.dweight, ws.m.Config.Hidden)
+	clear(w)
+	return w
+}
+
+// feedForwardGrad turns the gradient of layer l's output, in dx, into that of its
+// middle: y = base + down(silu(gate(n)) * up(n)), n = norm(mid).
+func (ws *Workspace) feedForwardGrad(l int, a *activations, dx kernels.Mat, first int, g *Gradient, shard int) {
 	m, c, k := ws.m, &ws.m.Config, ws.m.k
-	p, a := &m.Params.Layers[l], &ws.layers[l]
-	content, query := b.Rows()
-	rows := content + query
-	active := func(m kernels.Mat) kernels.Mat { return m.RowsOf(first, rows) }
-	mat := func(buf []float32, cols int) kernels.Mat { return kernels.NewMat(buf, rows, cols) }
-	dx, normed := mat(ws.dx, c.Hidden), growMat(&ws.normed, rows, c.Hidden)
+	w, rows := &m.w.layers[l], dx.Rows
+	mid := kernels.NewMat(a.mid, rows, c.Hidden)
+	dy, normed := ws.resize(&ws.dy, rows, c.Hidden), ws.resize(&ws.mids, rows, c.Hidden)
+	ffn, dgate, dup := ws.resize(&ws.ffn, rows, c.FFN), ws.resize(&ws.dgate, rows, c.FFN), ws.resize(&ws.dup, rows, c.FFN)
+	dweight := ws.zeroWeight()
+	blocks(first, rows, func(from, to int) {
+		in, out := mid.RowsOf(from, to), dx.RowsOf(from, to)
+		k.Convert(dy.Slice(from, to), out)
+		k.MulGatedGrad(dgate.Slice(from, to), dup.Slice(from, to), ffn.Slice(from, to), dy.Slice(from, to),
+			w.back.down, a.gate.Slice(from, to), a.up.Slice(from, to), &ws.s)
+		k.RMSNormApply(normed.Slice(from, to), in, w.normPost, a.rstdPost[from:to])
+		dnorm := growMat(&ws.dnorm, to-from, c.Hidden)
+		k.Mul(dnorm, dgate.Slice(from, to), w.back.gate, false, &ws.s)
+		k.Mul(dnorm, dup.Slice(from, to), w.back.up, true, &ws.s)
+		if c.Residual == ResidualOfficial { // the base was the normed stream: mid is read through the norm alone
+			k.Axpy(dnorm.Data, out.Data, 1)
+			clear(out.Data)
+		}
+		k.RMSNormGrad(out, dnorm, in, w.normPost, a.rstdPost[from:to], dweight)
+	})
+	g.inTurn(turnLayers+2*l+1, shard, func() {
+		p, add := &g.Params.Layers[l], shard > 0
+		active := func(r kernels.Rows) kernels.Rows { return r.Slice(first, rows) }
+		k.MulTransposed(p.Down, active(dy), active(ffn), add, &ws.s)
+		k.MulTransposed(p.Gate, active(dgate), active(normed), add, &ws.s)
+		k.MulTransposed(p.Up, active(dup), active(normed), add, &ws.s)
+		k.Axpy(p.NormPost, dweight, 1)
+	})
+}
 
-	// Feed-forward: y = base + down(silu(gate(n)) * up(n)), n = norm(mid).
-	mid, gate, up := mat(a.mid, c.Hidden), mat(a.gate, c.FFN), mat(a.up, c.FFN)
-	ffn, dffn := growMat(&ws.ffn, rows, c.FFN), growMat(&ws.dffn, rows, c.FFN)
-	k.SiLUMul(active(ffn).Data, active(gate).Data, active(up).Data)
-	k.Mul(active(dffn), active(dx), p.Down, false)
-	k.MulTransposed(g.Down, active(dx), active(ffn), true)
-	dgate, dup := growMat(&ws.dgate, rows, c.FFN), growMat(&ws.dup, rows, c.FFN)
-	k.SiLUMulGrad(active(dgate).Data, active(dup).Data, active(gate).Data, active(up).Data, active(dffn).Data)
-	k.RMSNormApply(active(normed), active(mid), p.NormPost, a.rstdPost[first:])
-	k.MulTransposed(g.Gate, active(dgate), active(normed), true)
-	k.MulTransposed(g.Up, active(dup), active(normed), true)
-	dnorm := growMat(&ws.dnorm, rows, c.Hidden)
-	k.Mul(active(dnorm), active(dgate), p.Gate, false)
-	k.Mul(active(dnorm), active(dup), p.Up, true)
-	if c.Residual == ResidualOfficial { // the base was the normed stream: mid is read through the norm alone
-		k.Axpy(active(dnorm).Data, active(dx).Data, 1)
-		clear(active(dx).Data)
-	}
-	k.RMSNormGrad(active(dx), active(dnorm), active(mid), p.NormPost, a.rstdPost[first:], g.NormPost)
-
-	// Attention: mid = x + o(attend(q, K, V)).
-	att, q := mat(a.att, c.queryWidth()), mat(a.q, c.queryWidth())
-	datt, dq := growMat(&ws.datt, rows, c.queryWidth()), growMat(&ws.dq, rows, c.queryWidth())
-	k.Mul(active(datt), active(dx), p.O, false)
-	k.MulTransposed(g.O, active(dx), active(att), true)
+// attentionGrad turns the gradient of layer l's middle, in dx, into that of its input x:
+// mid = x + o(attend(q, K, V)), with q, K and V linear in norm(x).
+func (ws *Workspace) attentionGrad(b *Batch, l int, a *activations, x, dx kernels.Mat, first int, tables *ropeTables, g *Gradient, shard int) {
+	m, c, k := ws.m, &ws.m.Config, ws.m.k
+	w, rows, content := &m.w.layers[l], dx.Rows, len(b.Token)
+	dy, datt := ws.resize(&ws.dy, rows, c.Hidden), ws.resize(&ws.datt, rows, c.queryWidth())
+	blocks(first, rows, func(from, to int) {
+		k.Convert(dy.Slice(from, to), dx.RowsOf(from, to))
+		k.MulRows(datt.Slice(from, to), dy.Slice(from, to), w.back.o, &ws.s)
+	})
+	dq := growMat(&ws.dq, rows, c.queryWidth())
 	dk, dv := growMat(&ws.dk, content, c.kvWidth()), growMat(&ws.dv, content, c.kvWidth())
 	clear(dk.Data)
 	clear(dv.Data)
 	ws.eachSegment(b, first, func(at, from, to int, ends []int32, cache *Cache) {
 		kv := cache.layers[l]
 		k.AttendGrad(dq.RowsOf(from, to), dk.RowsOf(at, at+kv.Len), dv.RowsOf(at, at+kv.Len),
-			datt.RowsOf(from, to), att.RowsOf(from, to), q.RowsOf(from, to), ends, kv, a.lse[from*c.Heads:to*c.Heads], &ws.attn)
+			datt.Slice(from, to), a.att.Slice(from, to), a.q.Slice(from, to), ends, kv, a.lse[from*c.Heads:to*c.Heads], &ws.s)
 	})
-	k.Scale(active(dq).Data, float32(1/math.Sqrt(float64(c.HeadDim))))
-	tables.rotate(k, active(dq), ws.pos[first:], c.HeadDim, -1)
-	tables.rotate(k, dk, ws.pos, c.HeadDim, -1)
 
-	// Input norm, read by q (active rows) and by k and v (content rows).
-	x := mat(a.x, c.Hidden)
-	k.RMSNormApply(normed, x, p.NormIn, a.rstdIn)
-	k.MulTransposed(g.Q, active(dq), active(normed), true)
-	k.MulTransposed(g.K, dk, normed.RowsOf(0, content), true)
-	k.MulTransposed(g.V, dv, normed.RowsOf(0, content), true)
-	clear(dnorm.RowsOf(0, first).Data)
-	k.Mul(active(dnorm), active(dq), p.Q, false)
-	k.Mul(dnorm.RowsOf(0, content), dk, p.K, true)
-	k.Mul(dnorm.RowsOf(0, content), dv, p.V, true)
-	k.RMSNormGrad(dx, dnorm, x, p.NormIn, a.rstdIn, g.NormIn)
+	// Input norm, read by q (rows from first) and by k and v (content rows).
+	dqRows, normed := ws.resize(&ws.dqRows, rows, c.queryWidth()), ws.resize(&ws.mids, rows, c.Hidden)
+	dkRows, dvRows := ws.resize(&ws.dkRows, content, c.kvWidth()), ws.resize(&ws.dvRows, content, c.kvWidth())
+	dweight := ws.zeroWeight()
+	scale := float32(1 / math.Sqrt(float64(c.HeadDim)))
+	blocks(0, rows, func(from, to int) {
+		in := x.RowsOf(from, to)
+		k.RMSNormApply(normed.Slice(from, to), in, w.normIn, a.rstdIn[from:to])
+		dnorm := growMat(&ws.dnorm, to-from, c.Hidden)
+		at := min(max(from, first), to)
+		clear(dnorm.RowsOf(0, at-from).Data)
+		if at < to {
+			part := dq.RowsOf(at, to)
+			k.Scale(part.Data, scale)
+			tables.rotate(k, part, ws.pos[at:to], c.HeadDim, -1)
+			k.Convert(dqRows.Slice(at, to), part)
+			k.Mul(dnorm.RowsOf(at-from, to-from), dqRows.Slice(at, to), w.back.q, false, &ws.s)
+		}
+		if keys := min(to, content); from < keys {
+			part := dk.RowsOf(from, keys)
+			tables.rotate(k, part, ws.pos[from:keys], c.HeadDim, -1)
+			k.Convert(dkRows.Slice(from, keys), part)
+			k.Convert(dvRows.Slice(from, keys), dv.RowsOf(from, keys))
+			k.Mul(dnorm.RowsOf(0, keys-from), dkRows.Slice(from, keys), w.back.k, true, &ws.s)
+			k.Mul(dnorm.RowsOf(0, keys-from), dvRows.Slice(from, keys), w.back.v, true, &ws.s)
+		}
+		k.RMSNormGrad(dx.RowsOf(from, to), dnorm, in, w.normIn, a.rstdIn[from:to], dweight)
+	})
+	g.inTurn(turnLayers+2*l, shard, func() {
+		p, add := &g.Params.Layers[l], shard > 0
+		k.MulTransposed(p.O, dy.Slice(first, rows), a.att.Slice(first, rows), add, &ws.s)
+		k.MulTransposed(p.Q, dqRows.Slice(first, rows), normed.Slice(first, rows), add, &ws.s)
+		k.MulTransposed(p.K, dkRows, normed.Slice(0, content), add, &ws.s)
+		k.MulTransposed(p.V, dvRows, normed.Slice(0, content), add, &ws.s)
+		k.Axpy(p.NormIn, dweight, 1)
+	})
 }

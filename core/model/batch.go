@@ -48,7 +48,7 @@ type Cache struct{ layers []*kernels.KV }
 func (m *Model) NewCache(n int) *Cache {
 	c := &Cache{}
 	for range m.Config.Layers {
-		c.layers = append(c.layers, kernels.NewKV(m.Config.KVHeads, m.Config.HeadDim, n))
+		c.layers = append(c.layers, kernels.NewKV(m.Type, m.Config.KVHeads, m.Config.HeadDim, n))
 	}
 	return c
 }
@@ -130,9 +130,11 @@ func (b *Batch) check(c *Config) (positions int) {
 			positions = max(positions, int(p)+1)
 		}
 	}
-	for _, t := range b.Token {
-		if t < 0 || int(t) >= c.Vocab {
-			panic(fmt.Sprintf("model: token %d outside the vocabulary of %d", t, c.Vocab))
+	for _, list := range [][]int32{b.Token, b.Target} {
+		for _, t := range list {
+			if t < 0 || int(t) >= c.Vocab {
+				panic(fmt.Sprintf("model: token %d outside the vocabulary of %d", t, c.Vocab))
+			}
 		}
 	}
 	return positions

@@ -48,7 +48,7 @@ func TestHostileConfigs(t *testing.T) {
 			t.Fatalf("before it was spoilt: %v", err)
 		}
 		c.spoil(&config)
-		m, err := New(config, kernels.Best())
+		m, err := New(config, kernels.Best(), kernels.Float32)
 		if err == nil || m != nil || !strings.Contains(err.Error(), c.name) {
 			t.Errorf("%s: got error %v", c.name, err)
 		}
@@ -59,7 +59,7 @@ func TestHostileConfigs(t *testing.T) {
 func TestDefaultResidual(t *testing.T) {
 	c := tiny()
 	c.Residual = ""
-	m, err := New(c, kernels.Best())
+	m, err := New(c, kernels.Best(), kernels.Float32)
 	if err != nil || m.Config.Residual != ResidualLlama {
 		t.Errorf("residual %q, error %v", m.Config.Residual, err)
 	}

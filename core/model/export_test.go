@@ -10,12 +10,12 @@ func (ws *Workspace) RunAll(b *Batch) (layers []kernels.Mat, normed, logits kern
 	content, query := b.Rows()
 	rows := content + query
 	for l := 1; l < c.Layers; l++ {
-		layers = append(layers, kernels.NewMat(ws.layers[l].x, rows, c.Hidden))
+		layers = append(layers, kernels.NewMat(ws.inputs[l], rows, c.Hidden))
 	}
-	layers = append(layers, kernels.NewMat(ws.final, rows, c.Hidden))
-	normed = kernels.NewMat(ws.normed, rows, c.Hidden)
+	layers = append(layers, kernels.NewMat(ws.inputs[c.Layers], rows, c.Hidden))
+	normed = ws.final.Mat()
 	logits = kernels.NewMat(make([]float32, query*c.Vocab), query, c.Vocab)
-	ws.m.Logits(logits, normed.RowsOf(content, rows))
+	ws.m.Logits(logits, ws.final.Slice(content, rows), &ws.s)
 	return layers, normed, logits
 }
 

@@ -46,16 +46,16 @@ func eachModel(t *testing.T, f func(t *testing.T, m *Model)) {
 			t.Fatal(err)
 		}
 		for name, c := range configs() {
-			t.Run(string(level)+" "+name, func(t *testing.T) { f(t, newModel(t, c, k)) })
+			t.Run(string(level)+" "+name, func(t *testing.T) { f(t, filled(t, c, k)) })
 		}
 	}
 }
 
-// newModel returns a model whose weights are large enough to matter: with those of Init
+// filled returns a model whose weights are large enough to matter: with those of Init
 // every distribution is nearly uniform.
-func newModel(t testing.TB, c Config, k *kernels.Kernels) *Model {
+func filled(t testing.TB, c Config, k *kernels.Kernels) *Model {
 	t.Helper()
-	m, err := New(c, k)
+	m, err := New(c, k, kernels.Float32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,4 +105,15 @@ func pack(list ...seq.Segment) *Batch {
 		b.AddSegment(s)
 	}
 	return b
+}
+
+// gradientOf returns the gradient of scale * sum(w nll) of the batches, each a shard.
+func gradientOf(ws *Workspace, scale float64, batches ...*Batch) (p *Params, nll, weight float64) {
+	g := ws.m.NewGradient()
+	for i, b := range batches {
+		n, w := ws.LossGrad(b, g, i, scale)
+		nll, weight = nll+n, weight+w
+	}
+	g.Finish(ws.m.k)
+	return g.Params, nll, weight
 }

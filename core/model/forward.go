@@ -9,11 +9,10 @@ import (
 // Forward runs the rows of b through the network and returns the final, normed query
 // rows [Q, H], valid until the workspace's next pass. Keys and values of the content
 // rows are appended to the segments' caches.
-func (ws *Workspace) Forward(b *Batch) kernels.Mat {
+func (ws *Workspace) Forward(b *Batch) kernels.Rows {
 	ws.run(b, false)
 	content, query := b.Rows()
-	normed := kernels.NewMat(ws.normed, content+query, ws.m.Config.Hidden)
-	return normed.RowsOf(content, content+query)
+	return ws.final.Slice(content, content+query)
 }
 
 // run computes the pass; keep saves each layer's activations for the backward.
@@ -24,8 +23,18 @@ func (ws *Workspace) run(b *Batch, keep bool) {
 	tables := m.rope.upTo(b.check(c))
 
 	ws.pos = append(append(ws.pos[:0], b.ContentPos...), b.QueryPos...)
-	for len(ws.layers) < 1 || keep && len(ws.layers) < c.Layers {
-		ws.layers = append(ws.layers, activations{})
+	inputs, acts := 1, 1
+	if keep {
+		inputs = c.Layers + 1
+		if !ws.Recompute {
+			acts = c.Layers
+		}
+	}
+	for len(ws.inputs) < inputs {
+		ws.inputs = append(ws.inputs, nil)
+	}
+	for len(ws.acts) < acts {
+		ws.acts = append(ws.acts, activations{})
 	}
 	for i, s := range b.Segments {
 		if s.Cache == nil {
@@ -33,88 +42,112 @@ func (ws *Workspace) run(b *Batch, keep bool) {
 		}
 	}
 
-	x := growMat(&ws.layers[0].x, rows, c.Hidden)
+	x := growMat(&ws.inputs[0], rows, c.Hidden)
 	for r, t := range b.Token {
-		copy(x.Row(r), m.Params.Embed.Row(int(t)))
+		m.w.lookup(x.Row(r), t)
 	}
 	for r := content; r < rows; r++ {
-		copy(x.Row(r), m.Params.Query)
+		copy(x.Row(r), m.w.query)
 	}
 	for l := range c.Layers {
-		a, out := &ws.layers[0], &ws.final
+		y := x // a layer's input is dead once its middle is known
 		if keep {
-			a = &ws.layers[l]
-			if l+1 < c.Layers {
-				out = &ws.layers[l+1].x
-			}
-		} else if l+1 < c.Layers {
-			out = &ws.layers[0].x // a layer's input is dead once its middle is known
+			y = growMat(&ws.inputs[l+1], rows, c.Hidden)
 		}
-		// The last layer's content rows serve as keys and values only.
-		first := 0
-		if l == c.Layers-1 && !b.WantContent {
-			first = content
-		}
-		ws.layer(b, l, a, first, out, tables)
+		a := &ws.acts[min(l, acts-1)]
+		first := ws.first(b, l)
+		ws.attention(b, l, a, x, first, tables, true)
+		ws.feedForward(l, a, y, first, keep)
+		x = y
 	}
-	final := kernels.NewMat(ws.final, rows, c.Hidden)
-	first := content
-	if b.WantContent {
-		first = 0
-	}
-	normed := growMat(&ws.normed, rows, c.Hidden)
-	m.k.RMSNorm(normed.RowsOf(first, rows), final.RowsOf(first, rows), m.Params.Norm, grow(&ws.rstd, rows)[first:], float32(c.NormEps))
+	first := ws.first(b, c.Layers-1)
+	final := ws.resize(&ws.final, rows, c.Hidden)
+	m.k.RMSNorm(final.Slice(first, rows), x.RowsOf(first, rows), m.w.norm, grow(&ws.rstd, rows)[first:], float32(c.NormEps))
 }
 
-// layer computes layer l for the rows [first, R) and keys and values for all content
-// rows. Its input is a.x; out receives its output, and may be a.x's buffer.
-func (ws *Workspace) layer(b *Batch, l int, a *activations, first int, out *[]float32, tables *ropeTables) {
-	m, c, k := ws.m, &ws.m.Config, ws.m.k
-	p, packed := &m.Params.Layers[l], &m.layers[l]
-	content, query := b.Rows()
-	rows, eps := content+query, float32(c.NormEps)
-	x := kernels.NewMat(a.x, rows, c.Hidden)
+// first returns the first row of which layer l computes more than keys and values: the
+// last layer's content rows serve as nothing else.
+func (ws *Workspace) first(b *Batch, l int) int {
+	if l == ws.m.Config.Layers-1 && !b.WantContent {
+		return len(b.Token)
+	}
+	return 0
+}
 
-	// Keys and values, from the content stream alone.
-	normed := growMat(&ws.dnorm, rows, c.Hidden)
-	k.RMSNorm(normed, x, p.NormIn, grow(&a.rstdIn, rows), eps)
+// attention computes a.mid = x + attention(norm(x)) for the rows [first, R) of layer l.
+// With store it computes keys and values of all content rows and appends them to the
+// caches; otherwise they are there.
+func (ws *Workspace) attention(b *Batch, l int, a *activations, x kernels.Mat, first int, tables *ropeTables, store bool) {
+	m, c, k := ws.m, &ws.m.Config, ws.m.k
+	w := &m.w.layers[l]
+	content := len(b.Token)
+	rows := x.Rows
 	key, value := growMat(&ws.k, content, c.kvWidth()), growMat(&ws.v, content, c.kvWidth())
-	k.MulPacked(key, normed.RowsOf(0, content), packed.k, false)
-	k.MulPacked(value, normed.RowsOf(0, content), packed.v, false)
-	tables.rotate(k, key, ws.pos, c.HeadDim, 1)
-	at := 0
-	for i, s := range b.Segments {
-		ws.segmentCache(i, s).layers[l].Append(key.RowsOf(at, at+s.Keys), value.RowsOf(at, at+s.Keys))
-		at += s.Content
+	q, rstd := ws.resize(&a.q, rows, c.queryWidth()), grow(&a.rstdIn, rows)
+	scale := float32(1 / math.Sqrt(float64(c.HeadDim)))
+	blocks(0, rows, func(from, to int) {
+		normed := ws.resize(&ws.normed, to-from, c.Hidden)
+		k.RMSNorm(normed, x.RowsOf(from, to), w.normIn, rstd[from:to], float32(c.NormEps))
+		if keys := min(to, content); from < keys && store {
+			part := normed.Slice(0, keys-from)
+			k.Mul(key.RowsOf(from, keys), part, w.fwd.k, false, &ws.s)
+			k.Mul(value.RowsOf(from, keys), part, w.fwd.v, false, &ws.s)
+			tables.rotate(k, key.RowsOf(from, keys), ws.pos[from:keys], c.HeadDim, 1)
+		}
+		if at := max(from, first); at < to {
+			q32 := growMat(&ws.q32, to-at, c.queryWidth())
+			k.Mul(q32, normed.Slice(at-from, to-from), w.fwd.q, false, &ws.s)
+			tables.rotate(k, q32, ws.pos[at:to], c.HeadDim, 1)
+			k.Scale(q32.Data, scale)
+			k.Convert(q.Slice(at, to), q32)
+		}
+	})
+	if store {
+		at := 0
+		for i, s := range b.Segments {
+			ws.segmentCache(i, s).layers[l].Append(k, key.RowsOf(at, at+s.Keys), value.RowsOf(at, at+s.Keys))
+			at += s.Content
+		}
 	}
 
-	// Attention of both streams to their prefixes.
-	q := growMat(&a.q, rows, c.queryWidth())
-	k.MulPacked(q.RowsOf(first, rows), normed.RowsOf(first, rows), packed.q, false)
-	tables.rotate(k, q.RowsOf(first, rows), ws.pos[first:], c.HeadDim, 1)
-	k.Scale(q.RowsOf(first, rows).Data, float32(1/math.Sqrt(float64(c.HeadDim))))
-	att, lse := growMat(&a.att, rows, c.queryWidth()), grow(&a.lse, rows*c.Heads)
+	att, lse := ws.resize(&a.att, rows, c.queryWidth()), grow(&a.lse, rows*c.Heads)
 	ws.eachSegment(b, first, func(_, from, to int, ends []int32, cache *Cache) {
-		k.Attend(att.RowsOf(from, to), q.RowsOf(from, to), ends, cache.layers[l], lse[from*c.Heads:to*c.Heads], &ws.attn)
+		k.Attend(att.Slice(from, to), q.Slice(from, to), ends, cache.layers[l], 0, c.KVHeads, lse[from*c.Heads:to*c.Heads], &ws.s)
 	})
 	mid := growMat(&a.mid, rows, c.Hidden)
-	copy(mid.RowsOf(first, rows).Data, x.RowsOf(first, rows).Data)
-	k.MulPacked(mid.RowsOf(first, rows), att.RowsOf(first, rows), packed.o, true)
+	blocks(first, rows, func(from, to int) {
+		copy(mid.RowsOf(from, to).Data, x.RowsOf(from, to).Data)
+		k.Mul(mid.RowsOf(from, to), att.Slice(from, to), w.fwd.o, true, &ws.s)
+	})
+}
 
-	// Feed-forward.
-	active := func(m kernels.Mat) kernels.Mat { return m.RowsOf(first, rows) }
-	k.RMSNorm(active(normed), active(mid), p.NormPost, grow(&a.rstdPost, rows)[first:], eps)
-	gate, up, ffn := growMat(&a.gate, rows, c.FFN), growMat(&a.up, rows, c.FFN), growMat(&ws.ffn, rows, c.FFN)
-	k.MulPacked(active(gate), active(normed), packed.gate, false)
-	k.MulPacked(active(up), active(normed), packed.up, false)
-	k.SiLUMul(active(ffn).Data, active(gate).Data, active(up).Data)
-	y := growMat(out, rows, c.Hidden)
-	base := mid
-	if c.Residual == ResidualOfficial {
-		base = normed
+// feedForward computes y = base + down(silu(gate(n)) * up(n)), n = norm(a.mid), for the
+// rows [first, R) of layer l; keep saves gate(n) and up(n).
+func (ws *Workspace) feedForward(l int, a *activations, y kernels.Mat, first int, keep bool) {
+	m, c, k := ws.m, &ws.m.Config, ws.m.k
+	w := &m.w.layers[l]
+	rows := y.Rows
+	mid, rstd := kernels.NewMat(a.mid, rows, c.Hidden), grow(&a.rstdPost, rows)
+	if keep {
+		ws.resize(&a.gate, rows, c.FFN)
+		ws.resize(&a.up, rows, c.FFN)
 	}
-	copy(active(y).Data, active(base).Data)
-	k.MulPacked(active(y), active(ffn), packed.down, true)
+	blocks(first, rows, func(from, to int) {
+		normed, ffn := ws.resize(&ws.normed, to-from, c.Hidden), ws.resize(&ws.ffn, to-from, c.FFN)
+		k.RMSNorm(normed, mid.RowsOf(from, to), w.normPost, rstd[from:to], float32(c.NormEps))
+		var gate, up kernels.Rows
+		if keep {
+			gate, up = a.gate.Slice(from, to), a.up.Slice(from, to)
+		}
+		k.MulGated(ffn, gate, up, normed, w.fwd.gate, w.fwd.up, &ws.s)
+		out := y.RowsOf(from, to)
+		if c.Residual == ResidualOfficial {
+			k.RMSNormApply(kernels.FloatRows(out), mid.RowsOf(from, to), w.normPost, rstd[from:to])
+		} else {
+			copy(out.Data, mid.RowsOf(from, to).Data)
+		}
+		k.Mul(out, ffn, w.fwd.down, true, &ws.s)
+	})
 }
 
 // eachSegment calls f for the content rows and for the query rows of every segment,
@@ -137,6 +170,6 @@ func (ws *Workspace) eachSegment(b *Batch, first int, f func(at, from, to int, e
 }
 
 // Logits computes the scores of the vocabulary for final query rows: dst [rows, V].
-func (m *Model) Logits(dst, normed kernels.Mat) {
-	m.k.MulPacked(dst, normed, m.head, false)
+func (m *Model) Logits(dst kernels.Mat, final kernels.Rows, s *kernels.Scratch) {
+	m.k.Mul(dst, final, m.w.head, false, s)
 }

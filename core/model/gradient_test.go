@@ -21,8 +21,7 @@ func TestGradientByFiniteDifferences(t *testing.T) {
 		for _, w := range b.Weight {
 			total += float64(w)
 		}
-		grads := NewParams(&m.Config)
-		nll, weight := ws.LossGrad(b, grads, 1/total)
+		grads, nll, weight := gradientOf(ws, 1/total, b)
 		if math.Abs(weight-total) > 1e-9 {
 			t.Fatalf("sum of weights %v, want %v", weight, total)
 		}
@@ -93,14 +92,12 @@ func checkSlope(t *testing.T, tensor Tensor, grad, direction []float32, loss fun
 	}
 }
 
-// A pass adds to what the gradients hold, and the scale is a factor.
-func TestLossGradAdds(t *testing.T) {
+// A shard adds to what those before it left, and the scale is a factor.
+func TestShardsAdd(t *testing.T) {
 	eachModel(t, func(t *testing.T, m *Model) {
 		b, ws := pack(segments(m.Config.Vocab)...), m.NewWorkspace()
-		once, twice := NewParams(&m.Config), NewParams(&m.Config)
-		ws.LossGrad(b, once, 1)
-		ws.LossGrad(b, twice, 0.25)
-		ws.LossGrad(b, twice, 0.75)
+		once, _, _ := gradientOf(ws, 1, b)
+		twice, _, _ := gradientOf(ws, 0.5, b, b)
 		for i, want := range once.Flat {
 			if got := twice.Flat[i]; math.Abs(float64(got-want)) > 1e-4*(1+math.Abs(float64(want))) {
 				t.Fatalf("element %d: %v in two parts, %v at once", i, got, want)
@@ -117,14 +114,12 @@ func TestPadTokenHasNoGradient(t *testing.T) {
 		}
 		b := pack(segments(m.Config.Vocab)...)
 		pad := b.Token[3]
-		grads := NewParams(&m.Config)
-		m.NewWorkspace().LossGrad(b, grads, 1)
+		grads, _, _ := gradientOf(m.NewWorkspace(), 1, b)
 		if norm(grads.Embed.Row(int(pad))) == 0 {
 			t.Fatal("the token has no gradient that could vanish")
 		}
 		m.Config.PadToken = pad
-		padded := NewParams(&m.Config)
-		m.NewWorkspace().LossGrad(b, padded, 1)
+		padded, _, _ := gradientOf(m.NewWorkspace(), 1, b)
 		if n := norm(padded.Embed.Row(int(pad))); n != 0 {
 			t.Errorf("the pad token's gradient has norm %v", n)
 		}

@@ -50,24 +50,51 @@ func (c *Config) LlamaConfig() *checkpoint.LlamaConfig {
 	return out
 }
 
-// Load builds a model from a checkpoint's weights and packs it. Every tensor of the
-// network must be there in its shape, and finite.
-func Load(c Config, f *checkpoint.File, k *kernels.Kernels) (*Model, error) {
-	if err := c.Validate(); err != nil {
+// Load builds a model that is only read: its weights are held once, in type t, and are
+// read from the checkpoint in pieces. Every tensor of the network must be there in its
+// shape, and finite.
+func Load(c Config, f *checkpoint.File, k *kernels.Kernels, t kernels.Type) (*Model, error) {
+	if err := checkShapes(&c, f); err != nil {
 		return nil, err
 	}
-	// The shapes are compared before memory is allocated for them: a configuration
-	// cannot ask for more than the file holds.
-	for _, s := range c.shapes() {
-		info, err := f.Info(s.name)
-		if err != nil {
-			return nil, err
-		}
-		if !sameShape(info.Shape, s.dims) {
-			return nil, fmt.Errorf("tensor %s has shape %v, the configuration wants %v", s.name, info.Shape, s.dims)
+	m, err := newModel(c, k, t)
+	if err != nil {
+		return nil, err
+	}
+	m.w = newWeights(&m.Config, t)
+	r := reader{f: f, k: k}
+	shapes := m.Config.shapes()
+	next := func() shape { s := shapes[0]; shapes = shapes[1:]; return s }
+	embed := next()
+	if c.Tied {
+		r.panels(m.w.head, embed)
+	} else {
+		m.w.embed = r.rows(t, embed)
+	}
+	m.w.query = r.vector(next())
+	for i := range m.w.layers {
+		l := &m.w.layers[i]
+		l.normIn, l.normPost = r.vector(next()), r.vector(next())
+		for _, p := range []*kernels.Panels{l.fwd.q, l.fwd.k, l.fwd.v, l.fwd.o, l.fwd.gate, l.fwd.up, l.fwd.down} {
+			r.panels(p, next())
 		}
 	}
-	m, err := New(c, k)
+	m.w.norm = r.vector(next())
+	if !c.Tied {
+		r.panels(m.w.head, next())
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	return m, nil
+}
+
+// LoadTrainable builds a model that can be trained from a checkpoint.
+func LoadTrainable(c Config, f *checkpoint.File, k *kernels.Kernels, t kernels.Type) (*Model, error) {
+	if err := checkShapes(&c, f); err != nil {
+		return nil, err
+	}
+	m, err := New(c, k, t)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +108,86 @@ func Load(c Config, f *checkpoint.File, k *kernels.Kernels) (*Model, error) {
 	}
 	m.Pack()
 	return m, nil
+}
+
+// checkShapes compares the shapes before memory is allocated for them: a configuration
+// cannot ask for more than the file holds.
+func checkShapes(c *Config, f *checkpoint.File) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	for _, s := range c.shapes() {
+		info, err := f.Info(s.name)
+		if err != nil {
+			return err
+		}
+		if !sameShape(info.Shape, s.dims) {
+			return fmt.Errorf("tensor %s has shape %v, the configuration wants %v", s.name, info.Shape, s.dims)
+		}
+	}
+	return nil
+}
+
+// reader reads tensors in pieces of whole panels. After an error it does nothing.
+type reader struct {
+	f   *checkpoint.File
+	k   *kernels.Kernels
+	s   kernels.Scratch
+	buf []float32
+	err error
+}
+
+// pieceRows is how many rows of a matrix are read at a time: whole panels.
+const pieceRows = 256
+
+// read stores elements of a tensor in dst, and refuses what is not finite.
+func (r *reader) read(s shape, first int, dst []float32) {
+	if r.err != nil {
+		return
+	}
+	if err := r.f.Float32At(s.name, first, dst); err != nil {
+		r.err = fmt.Errorf("load %s: %w", s.name, err)
+		return
+	}
+	for i, v := range dst {
+		if v-v != 0 { // NaN and the infinities
+			r.err = fmt.Errorf("tensor %s holds %v at element %d", s.name, v, first+i)
+			return
+		}
+	}
+}
+
+func (r *reader) vector(s shape) []float32 {
+	v := make([]float32, s.size())
+	r.read(s, 0, v)
+	return v
+}
+
+// pieces reads a matrix, a few rows at a time.
+func (r *reader) pieces(s shape, use func(from, to int, w kernels.Mat)) {
+	rows, cols := s.dims[0], s.dims[1]
+	for from := 0; from < rows; from += pieceRows {
+		to := min(from+pieceRows, rows)
+		w := growMat(&r.buf, to-from, cols)
+		r.read(s, from*cols, w.Data)
+		if r.err != nil {
+			return
+		}
+		use(from, to, w)
+	}
+}
+
+func (r *reader) panels(p *kernels.Panels, s shape) {
+	r.pieces(s, func(from, to int, w kernels.Mat) {
+		part := p.Columns(from, to)
+		part.PackTransposed(r.k, w, &r.s)
+	})
+}
+
+func (r *reader) rows(t kernels.Type, s shape) kernels.Rows {
+	out := kernels.NewRows(t.RowType(), s.dims[0], s.dims[1])
+	r.pieces(s, func(from, to int, w kernels.Mat) { r.k.Convert(out.Slice(from, to), w) })
+	return out
 }
 
 // SafeTensors lists the parameters in the form that checkpoint.Write takes.

@@ -28,7 +28,7 @@ func file(t *testing.T, tensors []checkpoint.Tensor) *checkpoint.File {
 func TestLoadIsTheInverseOfSafeTensors(t *testing.T) {
 	eachModel(t, func(t *testing.T, m *Model) {
 		config := ConfigOf(m.Config.LlamaConfig())
-		got, err := Load(config, file(t, m.Params.SafeTensors()), m.Kernels())
+		got, err := Load(config, file(t, m.Params.SafeTensors()), m.Kernels(), kernels.Float32)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestLoadIsTheInverseOfSafeTensors(t *testing.T) {
 }
 
 func TestLoadRefuses(t *testing.T) {
-	m := newModel(t, tiny(), kernels.Best())
+	m := filled(t, tiny(), kernels.Best())
 	const at = 5 // some tensor in the middle
 	name := m.Params.Tensors[at].Name
 	for _, c := range []struct {
@@ -80,7 +80,7 @@ func TestLoadRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			config := m.Config
 			f := file(t, c.spoil(&config, m.Params.SafeTensors()))
-			got, err := Load(config, f, m.Kernels())
+			got, err := Load(config, f, m.Kernels(), kernels.Float32)
 			if err == nil || got != nil {
 				t.Fatal("loaded")
 			}

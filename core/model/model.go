@@ -1,5 +1,5 @@
 // Package model is the two-stream Llama of A3 (arXiv 2601.13228): the forward pass
-// beside the backward pass, in float32.
+// beside the backward pass.
 //
 // Both streams use the same weights. A content row starts as the embedding of its
 // token, a query row as one learned vector, and both attend to the keys and values of
@@ -20,55 +20,71 @@ import (
 // before the next pass.
 type Model struct {
 	Config Config
-	Params *Params
+	Type   kernels.Type // what products are computed in
+	Params *Params      // the float32 weights; nil in a model that is only read
 
-	k      *kernels.Kernels
-	rope   *rope
-	layers []packedLayer
-	head   *kernels.Panels
+	k    *kernels.Kernels
+	rope *rope
+	w    weights
 }
 
-// packedLayer holds a layer's matrices in the form that the forward products read.
-type packedLayer struct {
-	q, k, v, o, gate, up, down *kernels.Panels
+// New returns a model that can be trained, with zero weights; fill Params, then call
+// Pack. The type is Float32 or BF16: float32 weights stay the master copy.
+func New(c Config, k *kernels.Kernels, t kernels.Type) (*Model, error) {
+	if t != kernels.Float32 && t != kernels.BF16 {
+		return nil, fmt.Errorf("a model is trained in %s or %s, not in %q", kernels.Float32, kernels.BF16, t)
+	}
+	m, err := newModel(c, k, t)
+	if err != nil {
+		return nil, err
+	}
+	m.Params = NewParams(&m.Config)
+	m.w = newWeights(&m.Config, t)
+	m.w.readMaster(m.Params, &m.Config)
+	return m, nil
 }
 
-// New returns a model with zero weights; fill Params, then call Pack.
-func New(c Config, k *kernels.Kernels) (*Model, error) {
+func newModel(c Config, k *kernels.Kernels, t kernels.Type) (*Model, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	if c.Residual == "" {
 		c.Residual = ResidualLlama
 	}
-	m := &Model{Config: c, Params: NewParams(&c), k: k, rope: newRope(&c)}
-	panels := func(w kernels.Mat) *kernels.Panels { return kernels.NewPanels(w.Cols, w.Rows) }
-	for _, p := range m.Params.Layers {
-		m.layers = append(m.layers, packedLayer{
-			panels(p.Q), panels(p.K), panels(p.V), panels(p.O), panels(p.Gate), panels(p.Up), panels(p.Down),
-		})
-	}
-	m.head = panels(m.Params.Head)
-	return m, nil
+	return &Model{Config: c, Type: t, k: k, rope: newRope(&c)}, nil
 }
 
-// Pack prepares the weights for the forward products.
+// Pack prepares the weights for products, after Params have changed.
 func (m *Model) Pack() {
-	for i, p := range m.Params.Layers {
-		l := m.layers[i]
-		l.q.PackTransposed(p.Q)
-		l.k.PackTransposed(p.K)
-		l.v.PackTransposed(p.V)
-		l.o.PackTransposed(p.O)
-		l.gate.PackTransposed(p.Gate)
-		l.up.PackTransposed(p.Up)
-		l.down.PackTransposed(p.Down)
+	var s kernels.Scratch
+	for i := range m.Parts() {
+		m.PackPart(i, &s)
 	}
-	m.head.PackTransposed(m.Params.Head)
+}
+
+// Parts is the number of independent parts that PackPart prepares.
+func (m *Model) Parts() int { return m.Config.Layers + 1 }
+
+// PackPart prepares one part of the weights: layer i, or the head.
+func (m *Model) PackPart(i int, s *kernels.Scratch) {
+	if i < m.Config.Layers {
+		m.w.layers[i].pack(m.k, &m.Params.Layers[i], s)
+		return
+	}
+	m.w.packHead(m.k, m.Params.Head, s)
 }
 
 // Kernels returns the kernels the model computes with.
 func (m *Model) Kernels() *kernels.Kernels { return m.k }
+
+// Bytes returns the memory of the weights, master copy included.
+func (m *Model) Bytes() int {
+	n := m.w.bytes()
+	if m.Params != nil {
+		n += 4 * len(m.Params.Flat)
+	}
+	return n
+}
 
 // CheckFinite reports the first parameter that is NaN or infinite.
 func (m *Model) CheckFinite() error {

@@ -237,8 +237,10 @@ func checkGradients(t *testing.T, g *golden, m *model.Model, worst *oracle.Worst
 	for _, w := range b.Weight {
 		total += float64(w)
 	}
-	grads := model.NewParams(&m.Config)
-	nll, weight := m.NewWorkspace().LossGrad(b, grads, 1/total)
+	gradient := m.NewGradient()
+	nll, weight := m.NewWorkspace().LossGrad(b, gradient, 0, 1/total)
+	gradient.Finish(m.Kernels())
+	grads := gradient.Params
 	g.compare(t, worst, "loss", []float32{float32(nll / weight)})
 
 	file := "grads_f32.safetensors"

@@ -17,7 +17,7 @@ func BenchmarkStep(b *testing.B) {
 			m, err := model.New(model.Config{
 				Vocab: 6144, Hidden: 192, FFN: 512, Layers: 6, Heads: 6, KVHeads: 2, HeadDim: 32,
 				NormEps: 1e-5, RopeTheta: 1e4, MaxPositions: 512, Tied: true, PadToken: -1,
-			}, kernels.Best())
+			}, kernels.Best(), kernels.Float32)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -21,7 +21,7 @@ func newTrainer(t testing.TB, o Options, threads int) *Trainer {
 	m, err := model.New(model.Config{
 		Vocab: 23, Hidden: 16, FFN: 24, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 8,
 		NormEps: 1e-5, RopeTheta: 1e4, MaxPositions: 64, Tied: true, PadToken: -1,
-	}, kernels.Best())
+	}, kernels.Best(), kernels.Float32)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,9 +32,14 @@ type Options struct {
 	DecayNorms bool `json:"decay_norms" yaml:"decay_norms"`
 
 	// Shards is how many parts a batch is cut into. Their gradients are summed in a
-	// fixed tree, so that the result does not depend on the number of threads; it does
+	// fixed order, so that the result does not depend on the number of threads; it does
 	// depend on Shards.
 	Shards int `json:"shards" yaml:"shards"`
+
+	// Recompute computes the activations of a layer a second time in the backward
+	// instead of keeping them: less memory for about a third more time. It changes no
+	// bit of the result.
+	Recompute bool `json:"recompute" yaml:"recompute"`
 }
 
 // DefaultOptions returns settings that train a small model from scratch.

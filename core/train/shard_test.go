@@ -1,14 +1,11 @@
 package train
 
 import (
-	"math"
 	"slices"
-	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
 
-	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/seq"
 )
@@ -81,67 +78,23 @@ func TestShards(t *testing.T) {
 	})
 }
 
-// The sum of the shards is that of the fixed tree, whoever comes first.
-func TestTreeShapeIsFixed(t *testing.T) {
-	m, err := model.New(model.Config{
-		Vocab: 2, Hidden: 2, FFN: 1, Layers: 1, Heads: 1, KVHeads: 1, HeadDim: 2, RopeTheta: 10, MaxPositions: 1,
-	}, kernels.Best())
-	if err != nil {
-		t.Fatal(err)
+// The pieces cover every parameter once, in order, and no piece crosses a tensor.
+func TestPieces(t *testing.T) {
+	c := model.Config{
+		Vocab: 300, Hidden: 256, FFN: 7, Layers: 2, Heads: 1, KVHeads: 1, HeadDim: 2, RopeTheta: 10, MaxPositions: 1,
 	}
-	rapid.Check(t, func(rt *rapid.T) {
-		leaves := rapid.IntRange(1, 19).Draw(rt, "leaves")
-		arrival := rapid.Permutation(sequence(leaves)).Draw(rt, "arrival")
-		together := rapid.Bool().Draw(rt, "together")
-		trainer := &Trainer{Model: m}
-		tree := newTree(leaves, trainer)
-		values := make([]float32, leaves)
-		var wait sync.WaitGroup
-		for _, i := range arrival {
-			values[i] = float32(seq.NewKey(uint64(i)).Normal(0) * math.Pow(10, float64(i%5)))
-			grads := model.NewParams(&m.Config)
-			for j := range grads.Flat {
-				grads.Flat[j] = values[i]
-			}
-			if together {
-				wait.Go(func() { tree.add(i, grads) })
-			} else {
-				tree.add(i, grads)
-			}
+	p := model.NewParams(&c)
+	at, tensor, end := 0, 0, len(p.Tensors[0].Data)
+	for _, got := range pieces(p) {
+		if got.from != at || got.to <= at || got.to > end || got.to-at > pieceLen || got.norm != p.Tensors[tensor].IsNorm() {
+			t.Fatalf("piece %+v of %s, which ends at %d, after %d parameters", got, p.Tensors[tensor].Name, end, at)
 		}
-		wait.Wait()
-		want := pairwise(values)
-		for _, got := range tree.root().Flat {
-			if math.Float32bits(got) != math.Float32bits(want) {
-				rt.Fatalf("sum %v, want the bits of %v", got, want)
-			}
-		}
-		if len(trainer.free) != leaves-1 {
-			rt.Fatalf("%d buffers came back, want %d", len(trainer.free), leaves-1)
-		}
-	})
-}
-
-// pairwise is the tree's definition: neighbours are added, until one is left.
-func pairwise(x []float32) float32 {
-	if len(x) == 1 {
-		return x[0]
-	}
-	var sums []float32
-	for pair := range slices.Chunk(x, 2) {
-		if len(pair) == 2 {
-			sums = append(sums, pair[0]+pair[1])
-		} else {
-			sums = append(sums, pair[0])
+		if at = got.to; at == end && tensor < len(p.Tensors)-1 {
+			tensor++
+			end += len(p.Tensors[tensor].Data)
 		}
 	}
-	return pairwise(sums)
-}
-
-func sequence(n int) []int {
-	s := make([]int, n)
-	for i := range s {
-		s[i] = i
+	if at != len(p.Flat) {
+		t.Errorf("%d of %d parameters", at, len(p.Flat))
 	}
-	return s
 }

@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync"
 
 	"github.com/any-order/a3/core/internal/parallel"
 	"github.com/any-order/a3/core/kernels"
@@ -28,14 +27,15 @@ type Trainer struct {
 	Done          int           // optimizer steps taken
 
 	workers []*worker
-	mu      sync.Mutex
-	free    []*model.Params // gradient buffers not in use; under mu
+	grads   *model.Gradient
+	pieces  []piece
 }
 
 // worker is the memory of one goroutine.
 type worker struct {
-	ws    *model.Workspace
-	batch model.Batch
+	ws      *model.Workspace
+	batch   model.Batch
+	scratch kernels.Scratch
 }
 
 // Stats says what a step did.
@@ -59,8 +59,11 @@ func New(m *model.Model, o Options, threads int) (*Trainer, error) {
 		First: model.NewParams(&m.Config), Second: model.NewParams(&m.Config),
 	}
 	for range t.Threads {
-		t.workers = append(t.workers, &worker{ws: m.NewWorkspace()})
+		w := &worker{ws: m.NewWorkspace()}
+		w.ws.Recompute = o.Recompute
+		t.workers = append(t.workers, w)
 	}
+	t.pieces = pieces(m.Params)
 	return t, nil
 }
 
@@ -92,13 +95,12 @@ func (t *Trainer) Step(ctx context.Context, segments []seq.Segment) (Stats, erro
 	if stats.Weight <= 0 {
 		return stats, fmt.Errorf("training step %d: no position has a weight in the loss", t.Done)
 	}
-	grads, nll, rows, err := t.gradient(ctx, segments, 1/stats.Weight)
+	nll, rows, err := t.gradient(ctx, segments, 1/stats.Weight)
 	if err != nil {
 		return stats, err
 	}
-	defer t.release(grads)
 	stats.Loss, stats.Rows = nll/stats.Weight, rows
-	stats.GradNorm = norm(grads.Flat)
+	stats.GradNorm = t.norm()
 	if !finite(stats.Loss) || !finite(stats.GradNorm) {
 		return stats, &NotFiniteError{t.Done, stats.Loss, stats.GradNorm}
 	}
@@ -108,55 +110,76 @@ func (t *Trainer) Step(ctx context.Context, segments []seq.Segment) (Stats, erro
 		scale = math.Min(1, o.Clip/(stats.GradNorm+1e-6))
 	}
 	t.Done++
-	t.update(grads, kernels.AdamW{
+	t.update(kernels.AdamW{
 		LR: stats.Rate, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Decay: o.Decay, Step: t.Done, GradScale: scale,
 	})
-	t.Model.Pack()
 	return stats, nil
 }
 
-// gradient computes the gradient of scale * sum(w nll), summed over the shards in a
-// fixed tree.
-func (t *Trainer) gradient(ctx context.Context, segments []seq.Segment, scale float64) (*model.Params, float64, int, error) {
+// gradient computes the gradient of scale * sum(w nll), summed over the shards in their
+// order.
+func (t *Trainer) gradient(ctx context.Context, segments []seq.Segment, scale float64) (float64, int, error) {
+	if t.grads == nil {
+		t.grads = t.Model.NewGradient()
+	}
+	t.grads.Reset()
 	parts := shards(segments, t.Options.Shards)
 	nll := make([]float64, len(parts))
 	rows := make([]int, len(parts))
-	tree := newTree(len(parts), t)
 	err := parallel.Each(ctx, t.workers, len(parts), func(w *worker, i int) {
-		grads := t.acquire()
 		w.batch.Reset()
 		for _, s := range parts[i] {
 			w.batch.AddSegment(s)
 		}
-		nll[i], _ = w.ws.LossGrad(&w.batch, grads, scale)
+		nll[i], _ = w.ws.LossGrad(&w.batch, t.grads, i, scale)
 		content, query := w.batch.Rows()
 		rows[i] = content + query
-		tree.add(i, grads)
 	})
 	if err != nil {
-		tree.drop()
-		return nil, 0, 0, err
+		return 0, 0, err
 	}
+	t.grads.Finish(t.Model.Kernels())
 	var sum float64
 	total := 0
 	for i := range nll {
 		sum += nll[i]
 		total += rows[i]
 	}
-	return tree.root(), sum, total, nil
+	return sum, total, nil
 }
 
-// update applies AdamW to every tensor; the tensors are independent.
-func (t *Trainer) update(grads *model.Params, a kernels.AdamW) {
-	p := t.Model.Params
-	// The step is taken: it is not left half done when ctx ends.
-	_ = parallel.Each(context.Background(), t.workers, len(p.Tensors), func(_ *worker, i int) {
-		step, tensor := a, p.Tensors[i]
-		if tensor.IsNorm() && !t.Options.DecayNorms {
+// update applies AdamW to every tensor, and packs the weights for the next pass. The step
+// is taken: it is not left half done when a context ends.
+func (t *Trainer) update(a kernels.AdamW) {
+	k, p, g := t.Model.Kernels(), t.Model.Params, t.grads.Params
+	_ = parallel.Each(context.Background(), t.workers, len(t.pieces), func(_ *worker, i int) {
+		step, piece := a, t.pieces[i]
+		if piece.norm && !t.Options.DecayNorms {
 			step.Decay = 0
 		}
-		t.Model.Kernels().Update(tensor.Data, t.First.Tensors[i].Data, t.Second.Tensors[i].Data, grads.Tensors[i].Data, step)
+		from, to := piece.from, piece.to
+		k.Update(p.Flat[from:to], t.First.Flat[from:to], t.Second.Flat[from:to], g.Flat[from:to], step)
 	})
+	_ = parallel.Each(context.Background(), t.workers, t.Model.Parts(), func(w *worker, i int) {
+		t.Model.PackPart(i, &w.scratch)
+	})
+}
+
+// norm returns the L2 norm of the gradient: pieces in float32, their sum in float64.
+func (t *Trainer) norm() float64 {
+	squares := make([]float64, len(t.pieces))
+	_ = parallel.Each(context.Background(), t.workers, len(t.pieces), func(_ *worker, i int) {
+		part := t.grads.Params.Flat[t.pieces[i].from:t.pieces[i].to]
+		for at := 0; at < len(part); at += normBlock {
+			b := part[at:min(at+normBlock, len(part))]
+			squares[i] += float64(t.Model.Kernels().Dot(b, b))
+		}
+	})
+	var sum float64
+	for _, s := range squares {
+		sum += s
+	}
+	return math.Sqrt(sum)
 }
 
 // Evaluate returns the weighted sum of the negative log-likelihood of the segments and
@@ -185,15 +208,6 @@ func (t *Trainer) Evaluate(ctx context.Context, segments []seq.Segment) (nll, we
 		weight += weights[i]
 	}
 	return nll, weight, nil
-}
-
-// norm returns the L2 norm, summed in float64.
-func norm(x []float32) float64 {
-	var sum float64
-	for _, v := range x {
-		sum += float64(v) * float64(v)
-	}
-	return math.Sqrt(sum)
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

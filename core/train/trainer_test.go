@@ -110,9 +110,6 @@ func TestCancellation(t *testing.T) {
 		sameState(t, "going on", stateOf(trainer), stateOf(untouched))
 	}
 	t.Logf("%d of 20 steps were interrupted", interrupted)
-	if n := len(trainer.free); n > 2*trainer.Options.Shards {
-		t.Errorf("%d gradient buffers after interrupted steps", n)
-	}
 }
 
 // Clipping scales the whole gradient, which the first moments of step 1 show.
@@ -257,4 +254,12 @@ func TestLearnsByHeart(t *testing.T) {
 	if math.Abs(first.Loss-math.Log(23)) > 0.1 || last.Loss > 0.4 {
 		t.Errorf("loss %v at first, want about log 23; %v at last, want below 0.4", first.Loss, last.Loss)
 	}
+}
+
+func norm(x []float32) float64 {
+	var sum float64
+	for _, v := range x {
+		sum += float64(v) * float64(v)
+	}
+	return math.Sqrt(sum)
 }

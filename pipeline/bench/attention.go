@@ -24,7 +24,7 @@ func (l *lab) attention(c computeType, rows int) task {
 		for _, threads := range l.threads {
 			documents := make([]*attended, threads)
 			for w := range documents {
-				documents[w] = l.newAttended(rows)
+				documents[w] = l.newAttended(c.kernel(), rows)
 			}
 			for _, pass := range []struct {
 				name string
@@ -51,35 +51,44 @@ func (l *lab) attention(c computeType, rows int) task {
 
 // attended is the attention of one document in one layer.
 type attended struct {
-	k                        *kernels.Kernels
-	kv                       *kernels.KV
-	q, out, dout, dq, dk, dv kernels.Mat
-	ends                     []int32
-	lse                      []float32
-	scratch                  kernels.Scratch
+	k            *kernels.Kernels
+	kv           *kernels.KV
+	q, out, dout kernels.Rows
+	dq, dk, dv   kernels.Mat
+	ends         []int32
+	lse          []float32
+	scratch      kernels.Scratch
 }
 
-func (l *lab) newAttended(rows int) *attended {
+func (l *lab) newAttended(t kernels.Type, rows int) *attended {
 	mat := func(heads int) kernels.Mat {
 		m := kernels.NewMat(kernels.Aligned(rows*heads*attentionDim), rows, heads*attentionDim)
 		l.noise.fill(m.Data, 1)
 		return m
 	}
 	a := &attended{
-		k: l.kernels, kv: kernels.NewKV(attentionKVHeads, attentionDim, rows),
-		q: mat(attentionHeads), out: mat(attentionHeads), dout: mat(attentionHeads), dq: mat(attentionHeads),
+		k: l.kernels, kv: kernels.NewKV(t, attentionKVHeads, attentionDim, rows),
+		dq: mat(attentionHeads),
 		dk: mat(attentionKVHeads), dv: mat(attentionKVHeads),
 		ends: make([]int32, rows), lse: make([]float32, rows*attentionHeads),
 	}
-	a.k.Scale(a.q.Data, 0.125) // 1/sqrt(attentionDim)
-	a.kv.Append(a.dk, a.dv)
+	q := mat(attentionHeads)
+	a.k.Scale(q.Data, 0.125) // 1/sqrt(attentionDim)
+	for i, m := range []kernels.Mat{q, mat(attentionHeads), mat(attentionHeads)} {
+		r := []*kernels.Rows{&a.q, &a.out, &a.dout}[i]
+		*r = kernels.NewRows(t, m.Rows, m.Cols)
+		a.k.Convert(*r, m)
+	}
+	a.kv.Append(a.k, a.dk, a.dv)
 	for r := range a.ends {
 		a.ends[r] = int32(r + 1)
 	}
 	return a
 }
 
-func (a *attended) forward() { a.k.Attend(a.out, a.q, a.ends, a.kv, a.lse, &a.scratch) }
+func (a *attended) forward() {
+	a.k.Attend(a.out, a.q, a.ends, a.kv, 0, attentionKVHeads, a.lse, &a.scratch)
+}
 
 // backward follows at least one forward. Its sums would grow without end.
 func (a *attended) backward() {

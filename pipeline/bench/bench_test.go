@@ -216,11 +216,11 @@ func TestCut(t *testing.T) {
 	for _, p := range small().products {
 		l := &lab{kernels: k, noise: newNoise()}
 		for _, threads := range []int{1, 2, 3} {
-			parts, c := l.cut(p, threads)
+			parts, c := l.cut(kernels.Float32, p, threads)
 			for _, part := range parts {
 				part()
 			}
-			whole, want := l.cut(p, 1)
+			whole, want := l.cut(kernels.Float32, p, 1)
 			whole[0]()
 			if !slices.Equal(c.Data, want.Data) {
 				t.Errorf("%v in %d parts differs", p, threads)

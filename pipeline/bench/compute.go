@@ -15,9 +15,14 @@ type computeType struct {
 	trains bool // else it only decodes
 }
 
+func (c computeType) kernel() kernels.Type { return kernels.Type(c.name) }
+
 // offered returns the compute types of a level.
 func offered(*kernels.Kernels) []computeType {
-	return []computeType{{name: "float32", bytes: 4, trains: true}}
+	return []computeType{
+		{name: string(kernels.Float32), bytes: 4, trains: true},
+		{name: string(kernels.BF16), bytes: 2, trains: true},
+	}
 }
 
 // chooseCompute returns the compute types of the given names, in the order in which they

@@ -47,7 +47,7 @@ func (l *lab) infill(c computeType, jobs []infilling) task {
 	name := "infill/" + c.name
 	return task{name: name, run: func(ctx context.Context, emit func(Result)) error {
 		before := heap()
-		loaded, err := models.Load(ctx, l.model, l.kernels)
+		loaded, err := models.Load(ctx, l.model, l.kernels, c.kernel())
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ func (l *lab) gemm(c computeType, p product) task {
 	name := fmt.Sprintf("gemm/%s/%s", c.name, p)
 	return task{name: name, run: func(ctx context.Context, emit func(Result)) error {
 		for _, threads := range l.threads {
-			parts, _ := l.cut(p, threads)
+			parts, _ := l.cut(c.kernel(), p, threads)
 			s, err := l.perCall(ctx, func(n int) error {
 				each(len(parts), func(w int) {
 					for range n {
@@ -40,32 +40,35 @@ func (l *lab) gemm(c computeType, p product) task {
 const minPartRows = 64
 
 // cut returns the parts of a product c that threads compute side by side.
-func (l *lab) cut(p product, threads int) (parts []func(), c kernels.Mat) {
+func (l *lab) cut(t kernels.Type, p product, threads int) (parts []func(), c kernels.Mat) {
 	a := kernels.NewMat(kernels.Aligned(p.m*p.k), p.m, p.k)
 	b := kernels.NewMat(kernels.Aligned(p.n*p.k), p.n, p.k) // transposed, as checkpoints have it
 	c = kernels.NewMat(kernels.Aligned(p.m*p.n), p.m, p.n)
 	l.noise.fill(a.Data, 1)
 	l.noise.fill(b.Data, 0.02)
+	rows := kernels.NewRows(t.RowType(), p.m, p.k)
+	l.kernels.Convert(rows, a)
 	parts = make([]func(), threads)
 	if p.m >= minPartRows*threads {
-		packed := pack(b)
+		packed := l.pack(t, b)
 		for w := range parts {
 			from, to := share(p.m, w, threads)
-			parts[w] = func() { l.kernels.MulPacked(c.RowsOf(from, to), a.RowsOf(from, to), packed, false) }
+			var s kernels.Scratch
+			parts[w] = func() { l.kernels.Mul(c.RowsOf(from, to), rows.Slice(from, to), packed, false, &s) }
 		}
 		return parts, c
 	}
 	for w := range parts {
 		from, to := share(p.n, w, threads)
-		packed := pack(b.RowsOf(from, to))
-		columns := kernels.Mat{Data: c.Data[from:], Rows: p.m, Cols: to - from, Stride: p.n}
-		parts[w] = func() { l.kernels.MulPacked(columns, a, packed, false) }
+		packed := l.pack(t, b.RowsOf(from, to))
+		var s kernels.Scratch
+		parts[w] = func() { l.kernels.Mul(c.ColsOf(from, to), rows, packed, false, &s) }
 	}
 	return parts, c
 }
 
-func pack(b kernels.Mat) *kernels.Panels {
-	panels := kernels.NewPanels(b.Cols, b.Rows)
-	panels.PackTransposed(b)
+func (l *lab) pack(t kernels.Type, b kernels.Mat) *kernels.Panels {
+	panels := kernels.NewPanels(t, b.Cols, b.Rows)
+	panels.PackTransposed(l.kernels, b, new(kernels.Scratch))
 	return panels
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // newTrainable returns a network of random weights that can be trained.
-func (l *lab) newTrainable(ctx context.Context, _ computeType, shape model.Config) (*model.Model, error) {
-	m, err := model.New(shape, l.kernels)
+func (l *lab) newTrainable(ctx context.Context, c computeType, shape model.Config) (*model.Model, error) {
+	m, err := model.New(shape, l.kernels, c.kernel())
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +22,7 @@ func (l *lab) newTrainable(ctx context.Context, _ computeType, shape model.Confi
 }
 
 // newDecoder returns a network of random weights as it is loaded from a file, for decoding.
-func (l *lab) newDecoder(ctx context.Context, _ computeType, shape model.Config) (*model.Model, error) {
+func (l *lab) newDecoder(ctx context.Context, c computeType, shape model.Config) (*model.Model, error) {
 	p := model.NewParams(&shape)
 	if err := l.draw(ctx, p); err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (l *lab) newDecoder(ctx context.Context, _ computeType, shape model.Config)
 		return nil, err
 	}
 	defer weights.Close()
-	return model.Load(shape, weights, l.kernels)
+	return model.Load(shape, weights, l.kernels, c.kernel())
 }
 
 // draw sets norms to one and all else to normally distributed numbers.

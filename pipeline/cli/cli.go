@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -153,4 +155,14 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usagef("%s takes no argument, got %q", cmd.CommandPath(), args[0])
 	}
 	return nil
+}
+
+// lookup returns a variable of the environment, or nothing.
+func (e *Env) lookup(name string) string {
+	for _, v := range slices.Backward(e.Environ) {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }

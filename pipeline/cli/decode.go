@@ -100,7 +100,7 @@ type decoder struct {
 
 // open loads the model and starts the strategy. The caller closes the result.
 func (f *decodeFlags) open(cmd *cobra.Command, env *Env) (*decoder, error) {
-	d, err := f.load(cmd)
+	d, err := f.load(cmd, env)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (f *decodeFlags) open(cmd *cobra.Command, env *Env) (*decoder, error) {
 		return nil, &usageError{fmt.Errorf("strategy %s: %w", f.strategy, err)}
 	}
 	d.identity = strings.Join([]string{
-		"model " + d.Digest.String(), "compute f32 " + string(d.Model.Kernels().Level()), "strategy " + d.plugin.Identity().String(),
+		"model " + d.Digest.String(), d.computedIn(), "strategy " + d.plugin.Identity().String(),
 		"seed " + strconv.FormatUint(f.seed, 10),
 		fmt.Sprintf("temperature %v top_k %d top_p %v regroup %s cache %s", f.temperature, f.topK, f.topP, f.regroup, f.cache),
 	}, "; ")
@@ -127,12 +127,12 @@ func (f *decodeFlags) open(cmd *cobra.Command, env *Env) (*decoder, error) {
 }
 
 // load loads the model with an engine, without a strategy.
-func (f *decodeFlags) load(cmd *cobra.Command) (*decoder, error) {
-	k, err := f.kernels()
+func (f *decodeFlags) load(cmd *cobra.Command, env *Env) (*decoder, error) {
+	k, compute, err := f.kernels(env)
 	if err != nil {
 		return nil, err
 	}
-	l, err := models.Load(cmd.Context(), f.model, k)
+	l, err := models.Load(cmd.Context(), f.model, k, compute)
 	if err != nil {
 		return nil, &usageError{err}
 	}
@@ -145,6 +145,11 @@ func (f *decodeFlags) load(cmd *cobra.Command) (*decoder, error) {
 		return nil, &usageError{err}
 	}
 	return &decoder{Loaded: l, engine: engine}, nil
+}
+
+// computedIn names what the bits of results depend on besides the model.
+func (d *decoder) computedIn() string {
+	return fmt.Sprintf("compute %s %s", d.Model.Type, d.Model.Kernels().Level())
 }
 
 // decider is the strategy as the engine takes it.

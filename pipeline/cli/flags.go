@@ -48,12 +48,14 @@ func (f *inputFlags) openFiles(env *Env, exclude ...string) (*file.Source, error
 type computeFlags struct {
 	threads int
 	cpu     string
+	compute string
 }
 
 func (f *computeFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.IntVar(&f.threads, "threads", 0, "goroutines that compute; 0 = one for each CPU. It never changes a result")
-	flags.StringVar(&f.cpu, "cpu", "", "CPU level: avx512 or portable; empty = the best. Equal bytes are promised on one level")
+	flags.StringVar(&f.cpu, "cpu", "", "CPU level: amx, avx512, avx2 or portable; empty = the best. Equal bytes are promised on one level")
+	flags.StringVar(&f.compute, "compute", "", "what products are computed in: float32, bf16, or int8 (weights of 8 bits, not for training); empty = bf16 where the CPU has tiles for it, else float32. Equal bytes are promised for one of them")
 }
 
 func (f *computeFlags) threadCount() int {
@@ -63,15 +65,27 @@ func (f *computeFlags) threadCount() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-func (f *computeFlags) kernels() (*kernels.Kernels, error) {
+// kernels opens the CPU level and says what products are computed in. Where the flags are
+// silent, the environment's A3_CPU and A3_COMPUTE are asked.
+func (f *computeFlags) kernels(env *Env) (*kernels.Kernels, kernels.Type, error) {
 	if f.threads < 0 {
-		return nil, usagef("--threads is %d; it must not be negative", f.threads)
+		return nil, "", usagef("--threads is %d; it must not be negative", f.threads)
 	}
-	k, err := kernels.Open(kernels.Level(f.cpu))
+	level, compute := f.cpu, f.compute
+	for name, value := range map[string]*string{"A3_CPU": &level, "A3_COMPUTE": &compute} {
+		if *value == "" {
+			*value = env.lookup(name)
+		}
+	}
+	k, err := kernels.Open(kernels.Level(level))
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, "", &usageError{err}
 	}
-	return k, nil
+	t, err := k.ParseType(compute)
+	if err != nil {
+		return nil, "", &usageError{err}
+	}
+	return k, t, nil
 }
 
 // version returns the module's version, or the commit the program was built from.

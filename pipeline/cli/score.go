@@ -21,7 +21,7 @@ bits per byte. The text itself is left out of the output.`,
   a3 score --per-token --model runs/tales/model -o scores.jsonl stories.jsonl`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.inputs = append(f.inputs, args...)
-			d, err := f.load(cmd)
+			d, err := f.load(cmd, env)
 			if err != nil {
 				return err
 			}
@@ -30,7 +30,7 @@ bits per byte. The text itself is left out of the output.`,
 				return &usageError{err}
 			}
 			job := jobs.NewScore(jobs.Score{Options: opts, Codec: codec, Tokenizer: d.Tokenizer, Engine: d.engine})
-			run := "score; model " + d.Digest.String() + "; compute f32 " + string(d.Model.Kernels().Level())
+			run := "score; model " + d.Digest.String() + "; " + d.computedIn()
 			return f.runJob(cmd, env, job, run)
 		},
 	}

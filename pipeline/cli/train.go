@@ -136,7 +136,7 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	if f.output == "" {
 		return usagef("--output is missing: name the directory of the run")
 	}
-	k, err := f.kernels()
+	k, compute, err := f.kernels(env)
 	if err != nil {
 		return err
 	}
@@ -152,10 +152,10 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(env.Stderr, "%d documents, %d tokens, vocabulary %d, CPU level %s, %d threads\n", corpus.Len(), corpus.Tokens(), tok.Vocab(), k.Level(), f.threadCount())
+	fmt.Fprintf(env.Stderr, "%d documents, %d tokens, vocabulary %d, CPU level %s, compute %s, %d threads\n", corpus.Len(), corpus.Tokens(), tok.Vocab(), k.Level(), compute, f.threadCount())
 	progress := newTrainProgress(env.status)
 	job := training.Job{
-		Config: c, Corpus: corpus, Tokenizer: tok, Dir: f.output, Threads: f.threadCount(), Kernels: k,
+		Config: c, Corpus: corpus, Tokenizer: tok, Dir: f.output, Threads: f.threadCount(), Kernels: k, Compute: compute,
 		RecordTo: f.recordTo, ReplayOf: f.replayOf, AnyLevel: f.anyCPU, Tool: "a3 " + version(), Report: progress.report,
 		Warn: func(text string) { fmt.Fprintf(env.Stderr, "passed over a damaged checkpoint: %s\n", text) },
 		Stop: env.Stop,

@@ -38,7 +38,7 @@ func load(t *testing.T) *fixture {
 	if err := modelstest.Write(dir, 1); err != nil {
 		t.Fatal(err)
 	}
-	l, err := models.Load(t.Context(), dir, kernels.Best())
+	l, err := models.Load(t.Context(), dir, kernels.Best(), kernels.Float32)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func BenchmarkRegroup(b *testing.B) {
 	if path == "" {
 		b.Skip("A3_HELDOUT is not set: name a JSONL file of held-out documents")
 	}
-	l, err := models.Load(b.Context(), os.Getenv("A3_MODEL"), kernels.Best())
+	l, err := models.Load(b.Context(), os.Getenv("A3_MODEL"), kernels.Best(), kernels.Float32)
 	if err != nil {
 		b.Fatal(err)
 	}

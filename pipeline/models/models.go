@@ -47,12 +47,12 @@ func Open(path string) (*checkpoint.Model, error) {
 
 // Load reads a model directory and checks that its parts fit each other; the empty path
 // is the embedded model.
-func Load(ctx context.Context, path string, k *kernels.Kernels) (*Loaded, error) {
+func Load(ctx context.Context, path string, k *kernels.Kernels, t kernels.Type) (*Loaded, error) {
 	name := path
 	if path == "" {
 		name = Embedded
 	}
-	l, err := load(ctx, path, k)
+	l, err := load(ctx, path, k, t)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
@@ -60,7 +60,7 @@ func Load(ctx context.Context, path string, k *kernels.Kernels) (*Loaded, error)
 	return l, nil
 }
 
-func load(ctx context.Context, path string, k *kernels.Kernels) (*Loaded, error) {
+func load(ctx context.Context, path string, k *kernels.Kernels, t kernels.Type) (*Loaded, error) {
 	dir, err := Open(path)
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func load(ctx context.Context, path string, k *kernels.Kernels) (*Loaded, error)
 	if l.Given, err = order.ParseGiven(dir.Config.Given); err != nil {
 		return nil, err
 	}
-	if l.Model, err = model.Load(model.ConfigOf(dir.Config), dir.Weights, k); err != nil {
+	if l.Model, err = model.Load(model.ConfigOf(dir.Config), dir.Weights, k, t); err != nil {
 		return nil, err
 	}
 	l.Digest, err = dir.Digest(ctx)

@@ -15,7 +15,7 @@ func TestLoad(t *testing.T) {
 	if err := modelstest.Write(dir, 1); err != nil {
 		t.Fatal(err)
 	}
-	l, err := models.Load(t.Context(), dir, kernels.Best())
+	l, err := models.Load(t.Context(), dir, kernels.Best(), kernels.Float32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestLoad(t *testing.T) {
 	if err := modelstest.Write(other, 2); err != nil {
 		t.Fatal(err)
 	}
-	o, err := models.Load(t.Context(), other, kernels.Best())
+	o, err := models.Load(t.Context(), other, kernels.Best(), kernels.Float32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestLoad(t *testing.T) {
 
 // The model in the program is whole. What it says is its own business.
 func TestEmbedded(t *testing.T) {
-	l, err := models.Load(t.Context(), "", kernels.Best())
+	l, err := models.Load(t.Context(), "", kernels.Best(), kernels.Float32)
 	if err != nil {
 		t.Fatal(err)
 	}

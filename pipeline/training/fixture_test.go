@@ -86,7 +86,7 @@ func corpus(t *testing.T, docs []string) (*batching.Corpus, *tokenize.Tokenizer)
 func newJob(t *testing.T, dir string, change func(*training.Job)) *training.Job {
 	t.Helper()
 	c, tok := corpus(t, stories(60))
-	j := &training.Job{Config: config(), Corpus: c, Tokenizer: tok, Dir: dir, Threads: 2, Kernels: kernels.Best(), Tool: "test"}
+	j := &training.Job{Config: config(), Corpus: c, Tokenizer: tok, Dir: dir, Threads: 2, Kernels: kernels.Best(), Compute: kernels.Float32, Tool: "test"}
 	if change != nil {
 		change(j)
 	}

@@ -63,6 +63,8 @@ func (r *run) mismatch(c *checkpoint.Checkpoint) string {
 		return "has another tokenizer; leave --tokenizer out to resume with its own"
 	case r.ReplayOf == "" && r.cursor.Corpus != r.training.Digest():
 		return fmt.Sprintf("was trained on other documents (digest %016x, now %016x); resume with the same ones, in any order", r.cursor.Corpus, r.training.Digest())
+	case m.Compute != string(r.Compute) && !r.AnyLevel:
+		return fmt.Sprintf("was trained in %s, this run computes in %s, and equal bits need equal types; pin it with --compute %[1]s, give up equal bits with --any-cpu", m.Compute, r.Compute)
 	case m.CPULevel != level && !r.AnyLevel:
 		return fmt.Sprintf("was trained on CPU level %s, this run uses %s, and equal bits need equal levels; pin it with --cpu %[1]s, give up equal bits with --any-cpu", m.CPULevel, level)
 	}
@@ -70,7 +72,7 @@ func (r *run) mismatch(c *checkpoint.Checkpoint) string {
 }
 
 // harmless are the settings that change no weight: a run may be resumed with others.
-var harmless = []string{"eval_every", "save_every", "keep"}
+var harmless = []string{"eval_every", "save_every", "keep", "optimizer.recompute"}
 
 // differences returns the settings that differ in two JSON objects, by their names in
 // configurations: "optimizer.lr was 0.002, is 0.001".

@@ -25,10 +25,11 @@ type Job struct {
 	Dir       string // of checkpoints, the log and the final model
 	Threads   int
 	Kernels   *kernels.Kernels
-	RecordTo  string // folder for the batches as Arrow IPC; empty = none
-	ReplayOf  string // folder of a recording to train on instead of drawing batches; empty = none
-	AnyLevel  bool   // resume on another CPU level, giving up equal bits
-	Tool      string // program and version, for the manifest
+	Compute   kernels.Type // what products are computed in: Float32 or BF16
+	RecordTo  string       // folder for the batches as Arrow IPC; empty = none
+	ReplayOf  string       // folder of a recording to train on instead of drawing batches; empty = none
+	AnyLevel  bool         // resume on another CPU level or in another compute type, giving up equal bits
+	Tool      string       // program and version, for the manifest
 	Report    func(Progress)
 	Warn      func(string)    // told of damaged checkpoints that were passed over
 	Stop      <-chan struct{} // closed: write a checkpoint after this step, then end
@@ -128,7 +129,7 @@ func (j *Job) prepare() (*run, error) {
 	if r.heldOut, err = newHeldOut(held, r.recipe); err != nil {
 		return nil, err
 	}
-	m, err := model.New(model.ConfigOf(r.llama), j.Kernels)
+	m, err := model.New(model.ConfigOf(r.llama), j.Kernels, j.Compute)
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +300,7 @@ func (r *run) save(ctx context.Context, store *checkpoint.Store, p *Progress) (s
 		Manifest: checkpoint.Manifest{
 			Step: int64(r.trainer.Done), Seed: r.Config.Seed, Curriculum: r.Config.Curriculum.String(),
 			Cursor: cursor, Losses: losses, Trainer: r.settings, MicroBatch: r.Config.Batch, Shards: r.Config.Optimizer.Shards,
-			Compute: "f32", CPULevel: string(r.Kernels.Level()), Tool: r.Tool,
+			Compute: string(r.Compute), CPULevel: string(r.Kernels.Level()), Tool: r.Tool,
 		},
 		Config: r.llama, Tokenizer: r.tokenizer, Params: r.params(),
 	})

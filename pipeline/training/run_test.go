@@ -82,7 +82,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	if _, err := model.Load(model.ConfigOf(m.Config), m.Weights, kernels.Best()); err != nil {
+	if _, err := model.Load(model.ConfigOf(m.Config), m.Weights, kernels.Best(), kernels.Float32); err != nil {
 		t.Error(err)
 	}
 	if m.Config.Given != checkpoint.GivenCausal || m.Config.TorchDType != "bfloat16" || !strings.Contains(m.Card, "Trained for 60 steps") {

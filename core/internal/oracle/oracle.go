@@ -143,7 +143,7 @@ func (s *Set) Load(t testing.TB, c Case, k *kernels.Kernels) *model.Model {
 	}
 	llama.Residual = c.Residual
 	weights := OpenTensors(t, filepath.Join(dir, "model.safetensors"))
-	m, err := model.Load(model.ConfigOf(llama), weights.File, k)
+	m, err := model.LoadTrainable(model.ConfigOf(llama), weights.File, k, kernels.Float32)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func New(seed uint64) (checkpoint.NewModel, error) {
 		Vocab: tok.Vocab(), Hidden: 32, FFN: 48, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 8,
 		NormEps: 1e-5, RopeTheta: 10000, MaxPositions: Context, Tied: true, PadToken: -1,
 	}
-	m, err := model.New(config, kernels.Best())
+	m, err := model.New(config, kernels.Best(), kernels.Float32)
 	if err != nil {
 		return checkpoint.NewModel{}, err
 	}

@@ -1,0 +1,29 @@
+// Instructions that Go's assembler does not know: AMX tiles and AVX512-BF16. A test
+// compares their bytes with the manual's encodings (amx_amd64_test.go).
+//
+// Tiles and vector registers are given by number; general registers by their hardware
+// number: AX 0, CX 1, DX 2, BX 3, SI 6, DI 7, R8 8 ... R15 15.
+
+// VEX prefix of map 0F38, W0, 128 bits: pp is 0, 1 (66), 2 (F3) or 3 (F2).
+#define VEX38(pp, v, base, index) BYTE $0xC4; BYTE $(0xE2 ^ (((base)>>3)<<5) ^ (((index)>>3)<<6)); BYTE $((pp) | ((15-(v))<<3))
+// Operand [base + index + disp], disp of 32 bits.
+#define TILEMEM(t, base, index, disp) BYTE $(0x84 | ((t)<<3)); BYTE $((((index)&7)<<3) | ((base)&7)); LONG $(disp)
+
+// LDTILECFG reads 64 bytes at [base], base one of AX, CX, DX, BX, SI, DI.
+#define LDTILECFG(base) VEX38(0, 0, 0, 0); BYTE $0x49; BYTE $(base)
+#define TILERELEASE VEX38(0, 0, 0, 0); BYTE $0x49; BYTE $0xC0
+#define TILEZERO(t) VEX38(3, 0, 0, 0); BYTE $0x49; BYTE $(0xC0 | ((t)<<3))
+// Row i of the tile is at base + disp + i*index.
+#define TILELOADD(t, base, index, disp) VEX38(3, 0, base, index); BYTE $0x4B; TILEMEM(t, base, index, disp)
+#define TILESTORED(t, base, index, disp) VEX38(2, 0, base, index); BYTE $0x4B; TILEMEM(t, base, index, disp)
+// c[i,j] += a[i,2l]*b[l,2j] + a[i,2l+1]*b[l,2j+1], float32 += bf16*bf16
+#define TDPBF16PS(c, a, b) VEX38(2, b, 0, 0); BYTE $0x5C; BYTE $(0xC0 | ((c)<<3) | (a))
+// c[i,j] += sum over t < 4 of a[i,4l+t]*b[l,4j+t], int32 += int8*int8
+#define TDPBSSD(c, a, b) VEX38(3, b, 0, 0); BYTE $0x5E; BYTE $(0xC0 | ((c)<<3) | (a))
+
+// EVEX prefix of map 0F38, W0, 512 bits, registers only.
+#define EVEX38(pp, op, d, v, m) BYTE $0x62; BYTE $(0xF2 ^ ((((d)>>3)&1)<<7) ^ (((m)>>4)<<6) ^ ((((m)>>3)&1)<<5) ^ (((d)>>4)<<4)); BYTE $(0x04 | (pp) | ((15-((v)&15))<<3)); BYTE $(0x48 ^ (((v)>>4)<<3)); BYTE $(op); BYTE $(0xC0 | (((d)&7)<<3) | ((m)&7))
+// d = 32 bf16: lo in its lower half, hi in its upper
+#define VCVTNE2PS2BF16(lo, hi, d) EVEX38(3, 0x72, d, hi, lo)
+// the lower half of d = 16 bf16 of s
+#define VCVTNEPS2BF16(s, d) EVEX38(2, 0x72, d, 0, s)

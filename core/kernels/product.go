@@ -1,0 +1,302 @@
+package kernels
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// blockM is how many rows a panel is multiplied with at a time: their results wait in
+// the second-level cache for what is done with them (32 KiB for each panel).
+const blockM = 256
+
+// tileK is how many inner indices of bfloat16 a panel is read at a time, so that they
+// stay in the first-level cache (18 KiB) while the rows pass by.
+const tileK = 288
+
+// Mul computes c = a b, or c += a b if acc, for a [M, K] and b [K, N]:
+//
+//	for l := range K { c[i,j] += a[i,l] * b[l,j] }
+func (k *Kernels) Mul(c Mat, a Rows, b *Panels, acc bool, s *Scratch) {
+	c.check("Mul", "c")
+	checkProduct("Mul", c.Rows, c.Cols, a, b)
+	if emptyMul(c, b.K, acc) {
+		return
+	}
+	if b.f != nil {
+		k.mulFloat(c, a.Mat(), b, acc)
+		return
+	}
+	k.eachTile(a, b, s, func(tile []float32, r0, rows, n0, n int) {
+		k.storeTile(c, tile, r0, rows, n0, n, acc)
+	})
+}
+
+// MulRows is Mul with its result stored as rows.
+func (k *Kernels) MulRows(dst, a Rows, b *Panels, s *Scratch) {
+	checkProduct("MulRows", dst.N, dst.Cols, a, b)
+	if dst.h == nil {
+		k.Mul(dst.Mat(), a, b, false, s)
+		return
+	}
+	k.eachTile(a, b, s, func(tile []float32, r0, rows, n0, n int) {
+		k.storeRows(dst, tile, r0, rows, n0, n)
+	})
+}
+
+// MulGated is the first half of a feed-forward block: with g = a wg and u = a wu,
+//
+//	ffn = silu(g) * u
+//
+// A backward pass needs g and u: they are stored in gate and up, unless those are empty.
+func (k *Kernels) MulGated(ffn, gate, up, a Rows, wg, wu *Panels, s *Scratch) {
+	checkProduct("MulGated", ffn.N, ffn.Cols, a, wg)
+	checkProduct("MulGated", ffn.N, ffn.Cols, a, wu)
+	if wu.Type() != wg.Type() {
+		panic(ShapeError{"MulGated", string(wg.Type()) + " panels", string(wu.Type())})
+	}
+	for r0 := 0; r0 < a.N; r0 += blockM {
+		rows := min(blockM, a.N-r0)
+		left := k.left(a.Slice(r0, r0+rows), wg, s)
+		for n0 := 0; n0 < wg.N; {
+			panels := panelsAtOnce(rows, wg.N-n0)
+			gates, ups := s.tileRows(0, panels*rows), s.tileRows(1, panels*rows)
+			k.mulTiles(gates, left, wg, n0, panels, s)
+			k.mulTiles(ups, left, wu, n0, panels, s)
+			for ; panels > 0; panels-- {
+				n := min(panelWidth, wg.N-n0)
+				g, u := gates[:rows*panelWidth], ups[:rows*panelWidth]
+				if gate.N > 0 {
+					k.storeRows(gate, g, r0, rows, n0, n)
+					k.storeRows(up, u, r0, rows, n0, n)
+				}
+				k.SiLUMul(g, g, u)
+				k.storeRows(ffn, g, r0, rows, n0, n)
+				gates, ups = gates[rows*panelWidth:], ups[rows*panelWidth:]
+				n0 += panelWidth
+			}
+		}
+	}
+}
+
+// MulGatedGrad is the backward of MulGated and of the product behind it: from the
+// gradient dy of y = ffn wd, the panels of wdᵀ and the kept gate and up it computes dgate and
+// dup (see SiLUMulGrad) for dffn = dy wdᵀ, and once more ffn, which the gradient of wd
+// needs.
+func (k *Kernels) MulGatedGrad(dgate, dup, ffn, dy Rows, wd *Panels, gate, up Rows, s *Scratch) {
+	checkProduct("MulGatedGrad", ffn.N, ffn.Cols, dy, wd)
+	k.eachTile(dy, wd, s, func(d []float32, r0, rows, n0, n int) {
+		g, u, f := s.tileRows(1, rows), s.tileRows(2, rows), s.tileRows(3, rows)
+		k.loadRows(g, gate, r0, rows, n0, n)
+		k.loadRows(u, up, r0, rows, n0, n)
+		k.SiLUMul(f, g, u)
+		k.storeRows(ffn, f, r0, rows, n0, n)
+		k.SiLUMulGrad(g, u, g, u, d)
+		k.storeRows(dgate, g, r0, rows, n0, n)
+		k.storeRows(dup, u, r0, rows, n0, n)
+	})
+}
+
+// eachTile computes a b in tiles [rows][32] and hands each to emit, which may write to
+// it: rows [r0, r0+rows) of the result and n columns from n0; the other columns are
+// zero.
+func (k *Kernels) eachTile(a Rows, b *Panels, s *Scratch, emit func(tile []float32, r0, rows, n0, n int)) {
+	for r0 := 0; r0 < a.N; r0 += blockM {
+		rows := min(blockM, a.N-r0)
+		left := k.left(a.Slice(r0, r0+rows), b, s)
+		for n0 := 0; n0 < b.N; {
+			panels := panelsAtOnce(rows, b.N-n0)
+			tiles := s.tileRows(0, panels*rows)
+			k.mulTiles(tiles, left, b, n0, panels, s)
+			for ; panels > 0; panels-- {
+				emit(tiles[:rows*panelWidth], r0, rows, n0, min(panelWidth, b.N-n0))
+				tiles = tiles[rows*panelWidth:]
+				n0 += panelWidth
+			}
+		}
+	}
+}
+
+// panelsAtOnce returns how many of the panels of the next n columns are multiplied in one
+// call: with few rows several, so that the stream of weights from memory does not pause.
+func panelsAtOnce(rows, n int) int {
+	if rows > panelWidth {
+		return 1
+	}
+	return min(16, blockM/rows, (n+panelWidth-1)/panelWidth)
+}
+
+// left is a block of rows as mulTiles wants it: planes if b holds int8 and there are tiles;
+// rows, which are of float32 if there are no tiles, else.
+type left struct {
+	Rows
+	planes planes
+}
+
+func (k *Kernels) left(a Rows, b *Panels, s *Scratch) left {
+	switch {
+	case a.h == nil || b.K == 0:
+		return left{Rows: a}
+	case !k.tiles:
+		return left{Rows: FloatRows(k.widen(a, &s.wideA))}
+	case b.q != nil:
+		return left{Rows: a, planes: k.toPlanes(a, b.inner, s)}
+	}
+	return left{Rows: a}
+}
+
+// widen returns rows as float32.
+func (k *Kernels) widen(a Rows, buf *[]float32) Mat {
+	m := NewMat(grow(buf, a.N*a.Cols), a.N, a.Cols)
+	for i := range a.N {
+		a.Float(m.Row(i), i)
+	}
+	return m
+}
+
+// mulTiles computes tiles [panels][a.N][32] = a b for the panels of b from column n0.
+func (k *Kernels) mulTiles(tiles []float32, a left, b *Panels, n0, panels int, s *Scratch) {
+	switch {
+	case b.K == 0:
+		clear(tiles)
+	case k.tiles && b.q != nil:
+		k.mulInt8(tiles, a.planes, b, n0, panels, s)
+	case k.tiles && b.h != nil:
+		eachStep(a.N, b.inner, tileK, func(l0, n int) {
+			k.panelTiles(ptr(tiles, 0), ptr(a.h, l0), a.stride, ptr(b.h, n0*b.inner+l0*panelWidth), a.N, n, panels, l0 > 0)
+		})
+	default:
+		for ; panels > 0; panels-- {
+			k.mulWide(tiles, a.Rows, b, n0, s)
+			tiles = tiles[a.N*panelWidth:]
+			n0 += panelWidth
+		}
+	}
+}
+
+// eachStep cuts the inner indices in steps, in order, so that what a panel holds for
+// them stays in the first-level cache while the rows pass by. With few rows it is read
+// once.
+func eachStep(rows, inner, step int, f func(l0, n int)) {
+	if rows <= panelWidth {
+		step = inner
+	}
+	for l0 := 0; l0 < inner; l0 += step {
+		f(l0, min(step, inner-l0))
+	}
+}
+
+// mulWide computes tile [a.N][32] = a b in float32 for the panel of b at column n0.
+func (k *Kernels) mulWide(tile []float32, a Rows, b *Panels, n0 int, s *Scratch) {
+	for l0 := 0; l0 < b.K; l0 += blockK {
+		kk := min(blockK, b.K-l0)
+		k.panel(operands{
+			a: ptr(a.f, l0), ars: a.stride, acs: 1,
+			b: k.floatPanel(b, n0, l0, kk, s), brs: panelWidth,
+			c: ptr(tile, 0), crs: panelWidth,
+			m: a.N, n: panelWidth, k: kk, acc: l0 > 0,
+		})
+	}
+	if b.q == nil {
+		return
+	}
+	for i := range a.N {
+		row := tile[i*panelWidth:][:panelWidth]
+		for j, scale := range b.scale[n0:][:panelWidth] {
+			row[j] *= scale
+		}
+	}
+}
+
+// floatPanel returns inner indices [l0, l0+n) of a panel as float32 [n][32], of int8
+// without its scale. l0 is a multiple of 4.
+func (k *Kernels) floatPanel(b *Panels, n0, l0, n int, s *Scratch) unsafe.Pointer {
+	if b.f != nil {
+		return ptr(b.f, n0*b.K+l0*panelWidth)
+	}
+	wide := grow(&s.wideB, blockK*panelWidth)
+	at := n0*b.inner + l0*panelWidth
+	if b.q != nil {
+		k.widenQuads(wide, b.q[at:], n)
+	} else {
+		k.widenPairs(wide, b.h[at:], n)
+	}
+	return ptr(wide, 0)
+}
+
+// mulFloat is Mul in float32: results go straight to c.
+func (k *Kernels) mulFloat(c, a Mat, b *Panels, acc bool) {
+	for l0 := 0; l0 < b.K; l0 += blockK {
+		kk := min(blockK, b.K-l0)
+		for n0 := 0; n0 < b.N; n0 += panelWidth {
+			k.panel(operands{
+				a: ptr(a.Data, l0), ars: a.Stride, acs: 1,
+				b: ptr(b.f, n0*b.K+l0*panelWidth), brs: panelWidth,
+				c: ptr(c.Data, n0), crs: c.Stride,
+				m: a.Rows, n: min(panelWidth, b.N-n0), k: kk,
+				acc: acc || l0 > 0,
+			})
+		}
+	}
+}
+
+// storeTile stores the first n columns of tile [rows][32] at (r0, n0) of c, or adds them.
+func (k *Kernels) storeTile(c Mat, tile []float32, r0, rows, n0, n int, acc bool) {
+	if k.simd == simd512 {
+		var add uint32
+		if acc {
+			add = 1
+		}
+		tileStoreAVX512(&c.Data[r0*c.Stride+n0], uintptr(c.Stride)*4, &tile[0], rows, uint32(uint64(1)<<n-1), add)
+		return
+	}
+	for i := range rows {
+		dst, src := c.Data[(r0+i)*c.Stride+n0:][:n], tile[i*panelWidth:][:n]
+		if !acc {
+			copy(dst, src)
+			continue
+		}
+		for j, v := range src {
+			dst[j] += v
+		}
+	}
+}
+
+// storeRows stores the first n columns of tile [rows][32] at (r0, n0) of dst.
+func (k *Kernels) storeRows(dst Rows, tile []float32, r0, rows, n0, n int) {
+	if dst.h == nil {
+		k.storeTile(dst.Mat(), tile, r0, rows, n0, n, false)
+		return
+	}
+	if k.tiles {
+		tileToBF16AMX(&dst.h[r0*dst.stride+n0], uintptr(dst.stride)*2, &tile[0], rows)
+		return
+	}
+	for i := range rows {
+		k.toBF16Row(dst.h[(r0+i)*dst.stride+n0:][:panelWidth], tile[i*panelWidth:][:n])
+	}
+}
+
+// loadRows reads n columns at (r0, n0) of src to tile [rows][32]; the others are zero.
+func (k *Kernels) loadRows(tile []float32, src Rows, r0, rows, n0, n int) {
+	if src.h != nil && k.tiles {
+		tileFromBF16AMX(&tile[0], &src.h[r0*src.stride+n0], uintptr(src.stride)*2, rows)
+		return
+	}
+	for i := range rows {
+		dst := tile[i*panelWidth:][:panelWidth]
+		if src.h == nil {
+			clear(dst[copy(dst, src.f[(r0+i)*src.stride+n0:][:n]):])
+			continue
+		}
+		for j, v := range src.h[(r0+i)*src.stride+n0:][:panelWidth] {
+			dst[j] = fromBF16(v)
+		}
+	}
+}
+
+func checkProduct(op string, rows, cols int, a Rows, b *Panels) {
+	if a.Cols != b.K || rows != a.N || cols != b.N || a.N > 0 && a.Type() != b.Type().RowType() {
+		panic(ShapeError{op, fmt.Sprintf("%dx%d and equal inner sizes of one type", a.N, b.N),
+			fmt.Sprintf("%dx%d, %s rows of %d, %s panels of %d", rows, cols, a.Type(), a.Cols, b.Type(), b.K)})
+	}
+}

@@ -1,0 +1,75 @@
+package kernels
+
+import "fmt"
+
+// sumRows is how many rows MulTransposed of bfloat16 sums before it adds to the result.
+const sumRows = 512
+
+// MulTransposed computes c = aᵀ b, or c += aᵀ b if acc, for a [K, M] and b [K, N]. It
+// sums over rows: gradients of weights.
+//
+//	for l := range K { c[i,j] += a[l,i] * b[l,j] }
+//
+// In bfloat16, sums of 512 rows are added up in float32.
+func (k *Kernels) MulTransposed(c Mat, a, b Rows, acc bool, s *Scratch) {
+	c.check("MulTransposed", "c")
+	if a.N != b.N || c.Rows != a.Cols || c.Cols != b.Cols || a.N > 0 && a.Type() != b.Type() {
+		panic(ShapeError{"MulTransposed", fmt.Sprintf("c %dx%d and equal numbers of rows of one type", a.Cols, b.Cols),
+			fmt.Sprintf("c %dx%d, %d %s and %d %s rows", c.Rows, c.Cols, a.N, a.Type(), b.N, b.Type())})
+	}
+	if emptyMul(c, b.N, acc) {
+		return
+	}
+	if a.h == nil {
+		k.mulStrided(c, a.Mat(), a.Cols, 1, a.stride, b.Mat(), acc)
+		return
+	}
+	for r0 := 0; r0 < a.N; r0 += sumRows {
+		n := min(sumRows, a.N-r0)
+		if k.tiles {
+			k.mulTransposedTiles(c, a.Slice(r0, r0+n), b.Slice(r0, r0+n), acc || r0 > 0, s)
+			continue
+		}
+		wa, wb := k.widen(a.Slice(r0, r0+n), &s.wideA), k.widen(b.Slice(r0, r0+n), &s.wideB)
+		k.mulStrided(c, wa, a.Cols, 1, wa.Stride, wb, acc || r0 > 0)
+	}
+}
+
+// mulTransposedTiles packs b as panels in pairs of rows and turns the columns of a,
+// blockM at a time, to rows.
+func (k *Kernels) mulTransposedTiles(c Mat, a, b Rows, acc bool, s *Scratch) {
+	inner := roundUp(a.N, 32)
+	width := roundUp(b.Cols, panelWidth)
+	buf := grow(&s.pairs, inner*(width+panelWidth))
+	right, one := buf[:inner*width], buf[inner*width:inner*width+inner*panelWidth]
+	for n0 := 0; n0 < width; n0 += panelWidth {
+		k.pairRows(right[n0*inner:][:inner*panelWidth], b, n0, s)
+	}
+	tile := s.tileRows(0, blockM)
+	for m0 := 0; m0 < a.Cols; m0 += blockM {
+		m := min(blockM, a.Cols-m0)
+		s.turned.Resize(BF16, roundUp(m, panelWidth), inner)
+		for i := 0; i < m; i += panelWidth {
+			k.pairRows(one, a, m0+i, s)
+			k.transposePairs(s.turned.h[i*s.turned.stride:], s.turned.stride, one, 2*panelWidth, inner/2, panelWidth)
+		}
+		for n0 := 0; n0 < b.Cols; n0 += panelWidth {
+			k.panelTiles(ptr(tile, 0), ptr(s.turned.h, 0), s.turned.stride, ptr(right, n0*inner), m, inner, 1, false)
+			k.storeTile(c, tile, m0, m, n0, min(panelWidth, b.Cols-n0), acc)
+		}
+	}
+}
+
+// pairRows packs 32 columns of src from n0 in pairs of rows: dst [N/2][32][2], N rounded
+// up to a multiple of 32 with zeros.
+func (k *Kernels) pairRows(dst []uint16, src Rows, n0 int, s *Scratch) {
+	even := src.N &^ 1
+	k.pairs(dst, src.h[n0:], src.stride, even)
+	rest := dst[even*panelWidth:]
+	clear(rest)
+	if even < src.N {
+		for j, v := range src.h[even*src.stride+n0:][:panelWidth] {
+			rest[2*j] = v
+		}
+	}
+}
