@@ -8,7 +8,7 @@ import "golang.org/x/sys/cpu"
 // assembly uses, best first. What is here decides; the model of the CPU does not.
 func cpuLevels() []Level {
 	x := &cpu.X86
-	avx2 := x.HasAVX2 && x.HasFMA
+	avx2 := x.HasAVX2 && x.HasFMA && x.HasBMI2
 	avx512 := avx2 && x.HasAVX512F && x.HasAVX512VL && x.HasAVX512BW && x.HasAVX512DQ
 	amx := avx512 && x.HasAVX512BF16 && x.HasAMXTile && x.HasAMXBF16 && x.HasAMXInt8 && allowTiles()
 	switch {

@@ -104,11 +104,14 @@ type operands struct {
 
 // panel multiplies all rows of a by one panel of b.
 func (k *Kernels) panel(o operands) {
-	if k.asm {
+	switch k.simd {
+	case simd512:
 		panelAVX512(o)
-		return
+	case simd256:
+		panelAVX2(o)
+	default:
+		panelPortable(o)
 	}
-	panelPortable(o)
 }
 
 func checkMul(op string, c Mat, m, ka, kb, n int) {

@@ -4,18 +4,19 @@
 
 #include "textflag.h"
 
-// func tile3AVX2(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, n uint32, acc uint32)
-TEXT ·tile3AVX2(SB), NOSPLIT, $0-72
-	MOVQ a+0(FP), SI
-	MOVQ b+8(FP), DI
-	MOVQ c+16(FP), DX
-	MOVQ ars+24(FP), R8
-	MOVQ acs+32(FP), R13
-	MOVQ brs+40(FP), R12
-	MOVQ crs+48(FP), BX
-	MOVQ k+56(FP), CX
-	MOVL n+64(FP), R9
-	MOVL acc+68(FP), AX
+// func tile3AVX2(t *tile)
+TEXT ·tile3AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), R14
+	MOVQ 0(R14), SI
+	MOVQ 8(R14), DI
+	MOVQ 16(R14), DX
+	MOVQ 24(R14), R8
+	MOVQ 32(R14), R13
+	MOVQ 40(R14), R12
+	MOVQ 48(R14), BX
+	MOVQ 56(R14), CX
+	MOVL 64(R14), R9
+	MOVL 68(R14), AX
 	TESTL AX, AX
 	JNZ load
 	VXORPS Y0, Y0, Y0
@@ -77,6 +78,8 @@ begin:
 	TESTQ CX, CX
 	JZ store
 loop:
+	PREFETCHT0 2048(DI)
+	PREFETCHT0 2112(DI)
 	VBROADCASTSS (SI), Y12
 	VBROADCASTSS (SI)(R8*1), Y13
 	VBROADCASTSS (SI)(R8*2), Y14
@@ -145,18 +148,19 @@ storemasked:
 	VZEROUPPER
 	RET
 
-// func tile2AVX2(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, n uint32, acc uint32)
-TEXT ·tile2AVX2(SB), NOSPLIT, $0-72
-	MOVQ a+0(FP), SI
-	MOVQ b+8(FP), DI
-	MOVQ c+16(FP), DX
-	MOVQ ars+24(FP), R8
-	MOVQ acs+32(FP), R13
-	MOVQ brs+40(FP), R12
-	MOVQ crs+48(FP), BX
-	MOVQ k+56(FP), CX
-	MOVL n+64(FP), R9
-	MOVL acc+68(FP), AX
+// func tile2AVX2(t *tile)
+TEXT ·tile2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), R14
+	MOVQ 0(R14), SI
+	MOVQ 8(R14), DI
+	MOVQ 16(R14), DX
+	MOVQ 24(R14), R8
+	MOVQ 32(R14), R13
+	MOVQ 40(R14), R12
+	MOVQ 48(R14), BX
+	MOVQ 56(R14), CX
+	MOVL 64(R14), R9
+	MOVL 68(R14), AX
 	TESTL AX, AX
 	JNZ load
 	VXORPS Y0, Y0, Y0
@@ -204,6 +208,8 @@ begin:
 	TESTQ CX, CX
 	JZ store
 loop:
+	PREFETCHT0 2048(DI)
+	PREFETCHT0 2112(DI)
 	VBROADCASTSS (SI), Y12
 	VBROADCASTSS (SI)(R8*1), Y13
 	VMOVUPS 0(DI), Y15
@@ -257,18 +263,19 @@ storemasked:
 	VZEROUPPER
 	RET
 
-// func tile1AVX2(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, n uint32, acc uint32)
-TEXT ·tile1AVX2(SB), NOSPLIT, $0-72
-	MOVQ a+0(FP), SI
-	MOVQ b+8(FP), DI
-	MOVQ c+16(FP), DX
-	MOVQ ars+24(FP), R8
-	MOVQ acs+32(FP), R13
-	MOVQ brs+40(FP), R12
-	MOVQ crs+48(FP), BX
-	MOVQ k+56(FP), CX
-	MOVL n+64(FP), R9
-	MOVL acc+68(FP), AX
+// func tile1AVX2(t *tile)
+TEXT ·tile1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), R14
+	MOVQ 0(R14), SI
+	MOVQ 8(R14), DI
+	MOVQ 16(R14), DX
+	MOVQ 24(R14), R8
+	MOVQ 32(R14), R13
+	MOVQ 40(R14), R12
+	MOVQ 48(R14), BX
+	MOVQ 56(R14), CX
+	MOVL 64(R14), R9
+	MOVL 68(R14), AX
 	TESTL AX, AX
 	JNZ load
 	VXORPS Y0, Y0, Y0
@@ -302,6 +309,8 @@ begin:
 	TESTQ CX, CX
 	JZ store
 loop:
+	PREFETCHT0 2048(DI)
+	PREFETCHT0 2112(DI)
 	VBROADCASTSS (SI), Y12
 	VMOVUPS 0(DI), Y15
 	VFMADD231PS Y12, Y15, Y0

@@ -4,67 +4,91 @@ package kernels
 
 import "unsafe"
 
-// panelAVX512 computes operands in tiles of 12 rows and fewer at the end.
-func panelAVX512(o operands) {
-	ars, acs := uintptr(o.ars)*4, uintptr(o.acs)*4
-	brs, crs := uintptr(o.brs)*4, uintptr(o.crs)*4
-	mask := uint32(uint64(1)<<o.n - 1)
-	acc := o.accFlag()
-	a, c := o.a, o.c
-	for m := o.m; m > 0; {
-		var h int
-		switch {
-		case m >= 12:
-			h = 12
-			tile12AVX512(a, o.b, c, ars, acs, brs, crs, o.k, mask, acc)
-		case m >= 8:
-			h = 8
-			tile8AVX512(a, o.b, c, ars, acs, brs, crs, o.k, mask, acc)
-		case m >= 4:
-			h = 4
-			tile4AVX512(a, o.b, c, ars, acs, brs, crs, o.k, mask, acc)
-		case m >= 2:
-			h = 2
-			tile2AVX512(a, o.b, c, ars, acs, brs, crs, o.k, mask, acc)
-		default:
-			h = 1
-			tile1AVX512(a, o.b, c, ars, acs, brs, crs, o.k, mask, acc)
-		}
-		if m -= h; m > 0 {
-			a, c = unsafe.Add(a, uintptr(h)*ars), unsafe.Add(c, uintptr(h)*crs)
-		}
-	}
+// A tile is what the register tiles compute: element (i,l) of a is ars*i + acs*l bytes
+// after a, rows of b and c are brs and crs bytes apart, n <= 32 columns of c are used. It
+// is read by the assembly: do not reorder.
+type tile struct {
+	a, b, c            unsafe.Pointer
+	ars, acs, brs, crs uintptr
+	k                  int
+	n, acc             uint32
 }
 
-// panelAVX2 computes operands in tiles of three rows; four rows that are left are two
-// and two, which is faster than three and one.
-func panelAVX2(o operands) {
-	ars, acs := uintptr(o.ars)*4, uintptr(o.acs)*4
-	brs, crs := uintptr(o.brs)*4, uintptr(o.crs)*4
-	n, acc := uint32(o.n), o.accFlag()
-	a, c := o.a, o.c
-	for m := o.m; m > 0; {
-		var h int
-		switch {
-		case m >= 3 && m != 4:
-			h = 3
-			tile3AVX2(a, o.b, c, ars, acs, brs, crs, o.k, n, acc)
-		case m >= 2:
-			h = 2
-			tile2AVX2(a, o.b, c, ars, acs, brs, crs, o.k, n, acc)
-		default:
-			h = 1
-			tile1AVX2(a, o.b, c, ars, acs, brs, crs, o.k, n, acc)
-		}
-		if m -= h; m > 0 {
-			a, c = unsafe.Add(a, uintptr(h)*ars), unsafe.Add(c, uintptr(h)*crs)
-		}
+func newTile(o operands) tile {
+	t := tile{
+		a: o.a, b: o.b, c: o.c,
+		ars: uintptr(o.ars) * 4, acs: uintptr(o.acs) * 4, brs: uintptr(o.brs) * 4, crs: uintptr(o.crs) * 4,
+		k: o.k, n: uint32(o.n),
 	}
-}
-
-func (o operands) accFlag() uint32 {
 	if o.acc {
-		return 1
+		t.acc = 1
 	}
-	return 0
+	return t
+}
+
+// below moves the tile h rows down.
+func (t *tile) below(h int) {
+	t.a = unsafe.Add(t.a, uintptr(h)*t.ars)
+	t.c = unsafe.Add(t.c, uintptr(h)*t.crs)
+}
+
+// panelAVX512 takes as few tiles as 12 rows allow, of heights as equal as can be: 16 rows
+// are 8 and 8, which is faster than 12 and 4, where 4 rows wait for each other's sums.
+func panelAVX512(o operands) {
+	const tallest = 12
+	t := newTile(o)
+	for m, tiles := o.m, (o.m+tallest-1)/tallest; ; tiles-- {
+		h := (m + tiles - 1) / tiles
+		switch h {
+		case 12:
+			tile12AVX512(&t)
+		case 11:
+			tile11AVX512(&t)
+		case 10:
+			tile10AVX512(&t)
+		case 9:
+			tile9AVX512(&t)
+		case 8:
+			tile8AVX512(&t)
+		case 7:
+			tile7AVX512(&t)
+		case 6:
+			tile6AVX512(&t)
+		case 5:
+			tile5AVX512(&t)
+		case 4:
+			tile4AVX512(&t)
+		case 3:
+			tile3AVX512(&t)
+		case 2:
+			tile2AVX512(&t)
+		case 1:
+			tile1AVX512(&t)
+		}
+		if m -= h; m == 0 {
+			return
+		}
+		t.below(h)
+	}
+}
+
+// panelAVX2 does the same with tiles of three rows.
+func panelAVX2(o operands) {
+	const tallest = 3
+	t := newTile(o)
+	for m, tiles := o.m, (o.m+tallest-1)/tallest; ; tiles-- {
+		h := (m + tiles - 1) / tiles
+		switch h {
+		case 3:
+			tile3AVX2(&t)
+		case 2:
+			tile2AVX2(&t)
+		case 1:
+			tile1AVX2(&t)
+		}
+		if m -= h; m == 0 {
+			return
+		}
+		t.below(h)
+	}
 }

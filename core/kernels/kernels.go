@@ -56,7 +56,6 @@ type Kernels struct {
 	simd   simd
 	tiles  bool         // AMX tiles may be used, and bfloat16 instructions
 	config []tileConfig // shapes of tiles by number of rows, if tiles
-	asm    bool         // products use panelAVX512, else panelPortable
 	blocks sync.Pool    // of *[]float32: one packed block of a panel, for mulStrided
 }
 
@@ -78,7 +77,6 @@ func Open(level Level) (*Kernels, error) {
 			case AVX2:
 				k.simd = simd256
 			}
-			k.asm = k.simd == simd512
 			if k.tiles {
 				k.config = newTileConfigs()
 			}

@@ -2,40 +2,57 @@
 
 package kernels
 
-import "unsafe"
-
-// tileH computes, for i < H and j < n <= 32,
+// tile<H> computes, for i < H and j < n,
 //
-//	c[i,j] = (acc ? c[i,j] : 0) + a[i,0]*b[0,j] + ... + a[i,k-1]*b[k-1,j]
+//	c[i,j] = (acc != 0 ? c[i,j] : 0) + a[i,0]*b[0,j] + ... + a[i,k-1]*b[k-1,j]
 //
 // by fused multiply-adds in this order, one accumulator an element, so that all heights
-// and both sets give equal bits. Element (i,l) of a is ars*i + acs*l bytes after a; rows
-// of b and c are brs and crs bytes apart. All 32 columns of b are read. The n columns of
-// c are given as n, or as a mask of the lowest n bits.
+// and both sets give equal bits. All 32 columns of b are read.
 //
 //go:noescape
-func tile12AVX512(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+func tile12AVX512(t *tile)
 
 //go:noescape
-func tile8AVX512(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+func tile11AVX512(t *tile)
 
 //go:noescape
-func tile4AVX512(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+func tile10AVX512(t *tile)
 
 //go:noescape
-func tile2AVX512(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+func tile9AVX512(t *tile)
 
 //go:noescape
-func tile1AVX512(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, mask uint32, acc uint32)
+func tile8AVX512(t *tile)
 
 //go:noescape
-func tile3AVX2(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, n uint32, acc uint32)
+func tile7AVX512(t *tile)
 
 //go:noescape
-func tile2AVX2(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, n uint32, acc uint32)
+func tile6AVX512(t *tile)
 
 //go:noescape
-func tile1AVX2(a, b, c unsafe.Pointer, ars, acs, brs, crs uintptr, k int, n uint32, acc uint32)
+func tile5AVX512(t *tile)
+
+//go:noescape
+func tile4AVX512(t *tile)
+
+//go:noescape
+func tile3AVX512(t *tile)
+
+//go:noescape
+func tile2AVX512(t *tile)
+
+//go:noescape
+func tile1AVX512(t *tile)
+
+//go:noescape
+func tile3AVX2(t *tile)
+
+//go:noescape
+func tile2AVX2(t *tile)
+
+//go:noescape
+func tile1AVX2(t *tile)
 
 // The vector kernels take any length; each is the loop of its twin in vector.go. The
 // two sets give equal bits.

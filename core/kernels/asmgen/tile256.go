@@ -7,9 +7,9 @@ import "fmt"
 // through a row of b. If n < 32, c is read and written through masks: they are slow on
 // some CPUs and needed in a product's last panel only.
 func tile256(w *writer, h int) {
-	w.head(fmt.Sprintf("tile%dAVX2", h), "n uint32")
-	w.op("MOVL n+64(FP), R9")
-	w.op("MOVL acc+68(FP), AX")
+	w.head(fmt.Sprintf("tile%dAVX2", h))
+	w.op("MOVL %s, R9", cols)
+	w.op("MOVL %s, AX", acc)
 	w.op("TESTL AX, AX")
 	w.op("JNZ load")
 	for i := range 4 * h {
@@ -32,6 +32,7 @@ func tile256(w *writer, h int) {
 	w.op("TESTQ CX, CX")
 	w.op("JZ store")
 	w.label("loop")
+	w.prefetchB()
 	for i := range h {
 		w.op("VBROADCASTSS %s, Y%d", rowAddress(i), 12+i)
 	}

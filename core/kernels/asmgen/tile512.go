@@ -6,8 +6,10 @@ import "fmt"
 // row. At 12 rows the accumulators are Z0 to Z23; Z24 and Z25 hold a row of b, Z28 to Z31
 // elements of a. The masks K1 and K2 select the columns of c.
 func tile512(w *writer, h int) {
-	w.head(fmt.Sprintf("tile%dAVX512", h), "mask uint32")
-	w.op("MOVL mask+64(FP), AX")
+	w.head(fmt.Sprintf("tile%dAVX512", h))
+	w.op("MOVL %s, R9", cols)
+	w.op("MOVL $-1, AX")
+	w.op("BZHIL R9, AX, AX")
 	w.op("KMOVW AX, K1")
 	w.op("SHRL $16, AX")
 	w.op("KMOVW AX, K2")
@@ -17,7 +19,7 @@ func tile512(w *writer, h int) {
 		w.op("LEAQ (%s)(R8*4), %s", bases[i-1], bases[i])
 	}
 
-	w.op("MOVL acc+68(FP), AX")
+	w.op("MOVL %s, AX", acc)
 	w.op("TESTL AX, AX")
 	w.op("JNZ load")
 	for i := range 2 * h {
@@ -40,6 +42,7 @@ func tile512(w *writer, h int) {
 	w.label("loop")
 	w.op("VMOVUPS (DI), Z24")
 	w.op("VMOVUPS 64(DI), Z25")
+	w.prefetchB()
 	w.op("ADDQ R12, DI")
 	for i := range h {
 		z := 28 + i%4
