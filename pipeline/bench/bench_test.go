@@ -238,7 +238,7 @@ func TestHeld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := heap() - before; got < 4*c.Params() || got > 12*c.Params() {
+	if got := heap() - before; got < 4*c.Params() || got > 20*c.Params() {
 		t.Errorf("a network of %d parameters holds %d bytes", c.Params(), got)
 	}
 	runtime.KeepAlive(m)

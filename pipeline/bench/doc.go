@@ -41,6 +41,6 @@
 // plan.go says what can be asked for and run.go runs it; suite.go is the table of what is
 // measured. A file for each section (memory, gemm, attention, train, decode) holds all
 // that it calls of the engine; network.go makes the networks, compute.go knows the
-// compute types. clock.go takes times, held.go counts bytes, machine.go and report.go
-// describe the outcome.
+// compute types. clock.go takes times, held.go counts bytes, busy.go what other
+// processes took; machine.go and report.go describe the outcome.
 package bench

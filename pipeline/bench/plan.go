@@ -44,7 +44,7 @@ type Options struct {
 
 // DefaultOptions returns the default suite on so many threads.
 func DefaultOptions(threads int) Options {
-	return Options{Suite: DefaultSuite, Threads: threads, Duration: 300 * time.Millisecond}
+	return Options{Suite: DefaultSuite, Threads: threads, Duration: 200 * time.Millisecond}
 }
 
 const (

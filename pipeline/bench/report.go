@@ -9,11 +9,15 @@ import (
 	"text/tabwriter"
 )
 
+// quiet is up to which share of other processes numbers are taken for the machine's.
+const quiet = 0.03
+
 // Report is the outcome.
 type Report struct {
 	Suite   string   `json:"suite"`
 	Machine Machine  `json:"machine"`
 	Results []Result `json:"results"`
+	Others  float64  `json:"others"` // share of the CPUs' time that other processes took; 0 also where that is not known
 
 	hideMachine bool // in the table
 }
@@ -38,6 +42,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 		}
 	}
 	r.writeResults(&text)
+	if len(r.Results) > 0 && r.Others > quiet {
+		fmt.Fprintf(&text, "\nOther processes took %.0f%% of the CPUs' time: an idle machine is faster than this.\n", 100*r.Others)
+	}
 	_, err := io.WriteString(w, text.String())
 	return err
 }

@@ -57,6 +57,11 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.WriteString("---\n")
+	r.Results, r.Others = r.Results[:1], 0.251
+	if err := r.WriteTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	b.WriteString("---\n")
 	none := &Report{Machine: Machine{OS: "plan9", Arch: "riscv64", Go: "go1.26", CPUs: 1, Threads: 1, Levels: []string{"portable"}, Level: "portable", Compute: []string{"float32"}}}
 	if err := none.WriteTable(&b); err != nil {
 		t.Fatal(err)

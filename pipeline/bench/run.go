@@ -39,6 +39,8 @@ func (e *StoppedError) Error() string {
 // before it begins. The report holds what was measured, also beside an error.
 func (p *Plan) Run(ctx context.Context, progress func(Progress)) (*Report, error) {
 	r := &Report{Suite: p.suite, Machine: p.machine, Results: []Result{}, hideMachine: !p.shown}
+	before := readTicks()
+	defer func() { r.Others = readTicks().othersSince(before) }()
 	for i, t := range p.tasks {
 		if progress != nil {
 			progress(Progress{Task: t.name, Done: i, Total: len(p.tasks)})
