@@ -61,7 +61,11 @@ func (k *Kernels) panelTiles(tile, a unsafe.Pointer, stride int, b unsafe.Pointe
 func (k *Kernels) planeTiles(sums []int32, a planes, l0 int, b unsafe.Pointer, inner, panels int, acc bool) {
 	groups := (a.n + 15) / 16
 	_ = sums[panels*groups*1024-1]
-	o := tileOperands{config: &k.config[32], a: unsafe.Pointer(&a.q[l0]), b: b, c: unsafe.Pointer(&sums[0]), stride: uintptr(a.stride),
+	rows := 16 // of a group; those behind the last of several groups are computed too
+	if groups == 1 {
+		rows = a.n
+	}
+	o := tileOperands{config: &k.planes[rows], a: unsafe.Pointer(&a.q[l0]), b: b, c: unsafe.Pointer(&sums[0]), stride: uintptr(a.stride),
 		steps: inner / 64, blocks: groups, panels: panels, next: uintptr(groups) * 4096, ahead: readAhead, quads: 1}
 	if acc {
 		o.acc = 1
