@@ -17,14 +17,14 @@ const (
 // attention measures rows that attend to one another from left to right, forward and
 // backward; each thread has a document of its own.
 func (l *lab) attention(c computeType, rows int) task {
-	forward := fmt.Sprintf("attention/forward/%s/%d", c.name, rows)
-	backward := fmt.Sprintf("attention/backward/%s/%d", c.name, rows)
+	forward := fmt.Sprintf("attention/forward/%s/%d", c.Type, rows)
+	backward := fmt.Sprintf("attention/backward/%s/%d", c.Type, rows)
 	flop := 4 * float64(attentionHeads*attentionDim) * float64(rows) * float64(rows+1) / 2 // what the definition asks for
 	return task{name: forward, run: func(ctx context.Context, emit func(Result)) error {
 		for _, threads := range l.threads {
 			documents := make([]*attended, threads)
 			for w := range documents {
-				documents[w] = l.newAttended(c.kernel(), rows)
+				documents[w] = l.newAttended(c.Type, rows)
 			}
 			for _, pass := range []struct {
 				name string
@@ -61,24 +61,15 @@ type attended struct {
 }
 
 func (l *lab) newAttended(t kernels.Type, rows int) *attended {
-	mat := func(heads int) kernels.Mat {
-		m := kernels.NewMat(kernels.Aligned(rows*heads*attentionDim), rows, heads*attentionDim)
-		l.noise.fill(m.Data, 1)
-		return m
-	}
+	const width, kvWidth = attentionHeads * attentionDim, attentionKVHeads * attentionDim
 	a := &attended{
 		k: l.kernels, kv: kernels.NewKV(t, attentionKVHeads, attentionDim, rows),
-		dq: mat(attentionHeads),
-		dk: mat(attentionKVHeads), dv: mat(attentionKVHeads),
+		q: kernels.NewRows(t, rows, width), out: kernels.NewRows(t, rows, width), dout: kernels.NewRows(t, rows, width),
+		dq: l.random(rows, width, 1), dk: l.random(rows, kvWidth, 1), dv: l.random(rows, kvWidth, 1),
 		ends: make([]int32, rows), lse: make([]float32, rows*attentionHeads),
 	}
-	q := mat(attentionHeads)
-	a.k.Scale(q.Data, 0.125) // 1/sqrt(attentionDim)
-	for i, m := range []kernels.Mat{q, mat(attentionHeads), mat(attentionHeads)} {
-		r := []*kernels.Rows{&a.q, &a.out, &a.dout}[i]
-		*r = kernels.NewRows(t, m.Rows, m.Cols)
-		a.k.Convert(*r, m)
-	}
+	a.k.Convert(a.q, l.random(rows, width, 0.125)) // 1/sqrt(attentionDim)
+	a.k.Convert(a.dout, l.random(rows, width, 1))
 	a.kv.Append(a.k, a.dk, a.dv)
 	for r := range a.ends {
 		a.ends[r] = int32(r + 1)

@@ -64,7 +64,7 @@ func planOf(t *testing.T, s *suite, o Options) *Plan {
 func TestMeasurements(t *testing.T) {
 	for _, level := range kernels.Levels() {
 		t.Run(string(level), func(t *testing.T) {
-			o := Options{Threads: 2, Level: level, Duration: minDuration}
+			o := Options{Threads: 2, Level: level, Compute: namesOf(computeTypes()), Duration: minDuration}
 			var told []string
 			p := planOf(t, small(), o)
 			r, err := p.Run(t.Context(), func(p Progress) {
@@ -148,7 +148,7 @@ func TestMistakes(t *testing.T) {
 		{func(o *Options) { o.Threads = 1 << 20 }, "it must be 1 to 4096"},
 		{func(o *Options) { o.Duration = 0 }, "duration is 0s; it must be 1ms to 1h0m0s"},
 		{func(o *Options) { o.Level = "sse" }, `CPU level "sse" is not offered`},
-		{func(o *Options) { o.Compute = []string{"float8"} }, `compute type "float8" is not offered on CPU level`},
+		{func(o *Options) { o.Compute = []string{"float8"} }, `compute type "float8" is not known; use float32`},
 		{func(o *Options) { o.Model = "nowhere" }, "nowhere"},
 	} {
 		o := DefaultOptions(1)
@@ -210,20 +210,32 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// The parts of a product make the whole, however it is cut.
-func TestCut(t *testing.T) {
-	k := kernels.Best()
-	for _, p := range small().products {
-		l := &lab{kernels: k, noise: newNoise()}
-		for _, threads := range []int{1, 2, 3} {
-			parts, c := l.cut(kernels.Float32, p, threads)
-			for _, part := range parts {
+// However a product is cut, its parts make the whole: the bits are the same.
+func TestParts(t *testing.T) {
+	l := &lab{kernels: kernels.Best(), noise: newNoise()}
+	for _, c := range computeTypes() {
+		for _, p := range []product{{130, 33, 40}, {1, 67, 16}, {5, 31, 8}} {
+			o := l.newOperands(c.Type, p)
+			for _, part := range o.parts(1) {
 				part()
 			}
-			whole, want := l.cut(kernels.Float32, p, 1)
-			whole[0]()
-			if !slices.Equal(c.Data, want.Data) {
-				t.Errorf("%v in %d parts differs", p, threads)
+			for _, threads := range []int{2, 3, 4} {
+				other := l.newOperands(c.Type, p)
+				each := other.parts(threads)
+				for _, part := range each {
+					part()
+				}
+				many := p.m >= manyRows*threads
+				if many == (p.m >= manyRows) && !slices.Equal(other.float.Data, o.float.Data) {
+					t.Errorf("%s %v in %d parts differs", c.Type, p, len(each))
+				}
+				for i := range p.m {
+					for j := range p.n {
+						if many && other.rows.At(i, j) != o.rows.At(i, j) {
+							t.Fatalf("%s %v in %d parts differs at row %d, column %d", c.Type, p, len(each), i, j)
+						}
+					}
+				}
 			}
 		}
 	}
@@ -234,7 +246,7 @@ func TestHeld(t *testing.T) {
 	l := &lab{kernels: kernels.Best(), noise: newNoise()}
 	before := heap()
 	c := stories()
-	m, err := l.newTrainable(t.Context(), offered(l.kernels)[0], c)
+	m, err := l.newTrainable(t.Context(), computeTypes()[0], c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,54 +8,50 @@ import (
 	"github.com/any-order/a3/core/kernels"
 )
 
-// computeType says in what numbers a network's products are computed.
+// computeType says in what a network's products are computed.
 type computeType struct {
-	name   string
-	bytes  int  // of a packed weight
+	kernels.Type
+	bytes  int  // of a weight as a product reads it
 	trains bool // else it only decodes
 }
 
-func (c computeType) kernel() kernels.Type { return kernels.Type(c.name) }
-
-// offered returns the compute types of a level.
-func offered(*kernels.Kernels) []computeType {
+func computeTypes() []computeType {
 	return []computeType{
-		{name: string(kernels.Float32), bytes: 4, trains: true},
-		{name: string(kernels.BF16), bytes: 2, trains: true},
+		{Type: kernels.Float32, bytes: 4, trains: true},
+		{Type: kernels.BF16, bytes: 2, trains: true},
 	}
 }
 
-// chooseCompute returns the compute types of the given names, in the order in which they
-// are offered; no name means all.
+// chooseCompute returns the compute types of the given names, in the order of
+// computeTypes. No name means those that are worth it on the level: without tiles, bf16
+// and int8 are widened, which is slower than float32.
 func chooseCompute(wanted []string, k *kernels.Kernels) ([]computeType, error) {
-	all := offered(k)
+	all := computeTypes()
 	if len(wanted) == 0 {
+		if k.DefaultType() == kernels.Float32 {
+			return all[:1], nil
+		}
 		return all, nil
 	}
 	names := namesOf(all)
 	for _, name := range wanted {
 		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("compute type %q is not offered on CPU level %s; it has %s", name, k.Level(), strings.Join(names, ", "))
+			return nil, fmt.Errorf("compute type %q is not known; use %s", name, strings.Join(names, ", "))
 		}
 	}
-	return slices.DeleteFunc(all, func(c computeType) bool { return !slices.Contains(wanted, c.name) }), nil
+	return slices.DeleteFunc(all, func(c computeType) bool { return !slices.Contains(wanted, string(c.Type)) }), nil
 }
 
-// best returns the type that a3 would decode and train with: the narrowest that trains.
-func best(chosen []computeType) computeType {
-	b := chosen[0]
-	for _, c := range chosen[1:] {
-		if c.trains && c.bytes < b.bytes {
-			b = c
-		}
-	}
-	return b
+// preferred returns the type that a3 itself would choose, or else the first.
+func preferred(chosen []computeType, k *kernels.Kernels) computeType {
+	i := slices.IndexFunc(chosen, func(c computeType) bool { return c.Type == k.DefaultType() })
+	return chosen[max(i, 0)]
 }
 
 func namesOf(types []computeType) []string {
 	names := make([]string, len(types))
 	for i, t := range types {
-		names[i] = t.name
+		names[i] = string(t.Type)
 	}
 	return names
 }

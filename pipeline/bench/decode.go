@@ -44,10 +44,10 @@ type infilling struct {
 
 // infill measures the model that was asked for.
 func (l *lab) infill(c computeType, jobs []infilling) task {
-	name := "infill/" + c.name
+	name := "infill/" + string(c.Type)
 	return task{name: name, run: func(ctx context.Context, emit func(Result)) error {
 		before := heap()
-		loaded, err := models.Load(ctx, l.model, l.kernels, c.kernel())
+		loaded, err := models.Load(ctx, l.model, l.kernels, c.Type)
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func (l *lab) infill(c computeType, jobs []infilling) task {
 			if err != nil {
 				return err
 			}
-			emit(Result{fmt.Sprintf("infill/%s/%s/%d", job.strategy, c.name, job.documents), l.all(), rate, "tokens/s"})
+			emit(Result{fmt.Sprintf("infill/%s/%s/%d", job.strategy, c.Type, job.documents), l.all(), rate, "tokens/s"})
 		}
 		held(emit, name, l.all(), heldBy{
 			heap: heap() - before, weights: c.bytes * m.Config.Params(), kv: m.NewCache(m.Config.MaxPositions).Bytes(),
@@ -102,7 +102,7 @@ type leftToRight struct {
 // leftToRight measures several numbers of documents, and from one document what share of
 // the read bandwidth decoding uses.
 func (l *lab) leftToRight(c computeType, job leftToRight) task {
-	name := "decode/ltr/" + c.name
+	name := "decode/ltr/" + string(c.Type)
 	return task{name: name, run: func(ctx context.Context, emit func(Result)) error {
 		m, err := l.newDecoder(ctx, c, job.shape)
 		if err != nil {
@@ -126,7 +126,7 @@ func (l *lab) leftToRight(c computeType, job leftToRight) task {
 			if err != nil {
 				return err
 			}
-			emit(Result{"decode/bandwidth/" + c.name, l.all(), float64(bytes) * rate / bandwidth, "of read bandwidth"})
+			emit(Result{"decode/bandwidth/" + string(c.Type), l.all(), float64(bytes) * rate / bandwidth, "of read bandwidth"})
 		}
 		return nil
 	}}

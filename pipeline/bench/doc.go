@@ -18,7 +18,7 @@
 // name. COMPUTE is a compute type, such as float32.
 //
 //	memory/read/SIZE                  GB/s of a working set that is cut among the threads
-//	gemm/COMPUTE/MxNxK                GFLOP/s of x [M,K] times packed weights [K,N]
+//	gemm/COMPUTE/MxNxK                GFLOP/s of rows [M,K] times packed weights [K,N]; rows come out, of few rows float32
 //	attention/forward/COMPUTE/ROWS    GFLOP/s of causal attention, 9 heads of 64, 3 for keys; a document a thread
 //	attention/backward/COMPUTE/ROWS
 //	train/NETWORK/COMPUTE[/SEQUENCE]  document positions a second of whole optimizer steps

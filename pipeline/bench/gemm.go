@@ -12,12 +12,15 @@ type product struct{ m, n, k int }
 
 func (p product) String() string { return fmt.Sprintf("%dx%dx%d", p.m, p.n, p.k) }
 
-// gemm measures a product with packed weights.
+func (p product) flop() float64 { return 2 * float64(p.m) * float64(p.n) * float64(p.k) }
+
+// gemm measures a product of rows that lie ready and packed weights.
 func (l *lab) gemm(c computeType, p product) task {
-	name := fmt.Sprintf("gemm/%s/%s", c.name, p)
+	name := fmt.Sprintf("gemm/%s/%s", c.Type, p)
 	return task{name: name, run: func(ctx context.Context, emit func(Result)) error {
+		o := l.newOperands(c.Type, p)
 		for _, threads := range l.threads {
-			parts, _ := l.cut(c.kernel(), p, threads)
+			parts := o.parts(threads)
 			s, err := l.perCall(ctx, func(n int) error {
 				each(len(parts), func(w int) {
 					for range n {
@@ -29,46 +32,62 @@ func (l *lab) gemm(c computeType, p product) task {
 			if err != nil {
 				return err
 			}
-			emit(Result{name, threads, 2 * float64(p.m) * float64(p.n) * float64(p.k) / s / 1e9, "GFLOP/s"})
+			emit(Result{name, threads, p.flop() / s / 1e9, "GFLOP/s"})
 		}
 		return nil
 	}}
 }
 
-// minPartRows is from how many rows a thread the threads of a product share its rows, and
-// all read all weights; else they share its columns.
-const minPartRows = 64
-
-// cut returns the parts of a product c that threads compute side by side.
-func (l *lab) cut(t kernels.Type, p product, threads int) (parts []func(), c kernels.Mat) {
-	a := kernels.NewMat(kernels.Aligned(p.m*p.k), p.m, p.k)
-	b := kernels.NewMat(kernels.Aligned(p.n*p.k), p.n, p.k) // transposed, as checkpoints have it
-	c = kernels.NewMat(kernels.Aligned(p.m*p.n), p.m, p.n)
-	l.noise.fill(a.Data, 1)
-	l.noise.fill(b.Data, 0.02)
-	rows := kernels.NewRows(t.RowType(), p.m, p.k)
-	l.kernels.Convert(rows, a)
-	parts = make([]func(), threads)
-	if p.m >= minPartRows*threads {
-		packed := l.pack(t, b)
-		for w := range parts {
-			from, to := share(p.m, w, threads)
-			var s kernels.Scratch
-			parts[w] = func() { l.kernels.Mul(c.RowsOf(from, to), rows.Slice(from, to), packed, false, &s) }
-		}
-		return parts, c
-	}
-	for w := range parts {
-		from, to := share(p.n, w, threads)
-		packed := l.pack(t, b.RowsOf(from, to))
-		var s kernels.Scratch
-		parts[w] = func() { l.kernels.Mul(c.ColsOf(from, to), rows, packed, false, &s) }
-	}
-	return parts, c
+// operands are those of a product. The result is rows of a's type, as most are in a
+// network; of few rows it is float32, as logits are.
+type operands struct {
+	product
+	k     *kernels.Kernels
+	a     kernels.Rows
+	b     *kernels.Panels
+	rows  kernels.Rows // c, of many rows
+	float kernels.Mat  // c, of few
 }
 
-func (l *lab) pack(t kernels.Type, b kernels.Mat) *kernels.Panels {
-	panels := kernels.NewPanels(t, b.Cols, b.Rows)
-	panels.PackTransposed(l.kernels, b, new(kernels.Scratch))
-	return panels
+// manyRows is from how many rows a thread on the threads of a product share its rows, and
+// all read all weights; else they share the columns.
+const manyRows = 64
+
+func (l *lab) newOperands(t kernels.Type, p product) *operands {
+	o := &operands{
+		product: p, k: l.kernels, a: kernels.NewRows(t, p.m, p.k), b: kernels.NewPanels(t, p.k, p.n),
+		rows: kernels.NewRows(t, p.m, p.n), float: kernels.NewMat(kernels.Aligned(p.m*p.n), p.m, p.n),
+	}
+	o.k.Convert(o.a, l.random(p.m, p.k, 1))
+	o.b.PackTransposed(o.k, l.random(p.n, p.k, 0.02), new(kernels.Scratch))
+	return o
+}
+
+// random returns a matrix of normally distributed numbers.
+func (l *lab) random(rows, cols int, deviation float32) kernels.Mat {
+	m := kernels.NewMat(kernels.Aligned(rows*cols), rows, cols)
+	l.noise.fill(m.Data, deviation)
+	return m
+}
+
+// parts returns what threads compute side by side; there may be fewer than threads.
+func (o *operands) parts(threads int) []func() {
+	var parts []func()
+	for w := range threads {
+		s := new(kernels.Scratch)
+		if o.m >= manyRows*threads {
+			from, to := share(o.m, w, threads)
+			parts = append(parts, func() { o.k.MulRows(o.rows.Slice(from, to), o.a.Slice(from, to), o.b, s) })
+			continue
+		}
+		const panel = 32 // columns that lie together
+		from, to := share((o.n+panel-1)/panel, w, threads)
+		if from == to {
+			continue
+		}
+		from, to = from*panel, min(to*panel, o.n)
+		columns := o.b.Columns(from, to)
+		parts = append(parts, func() { o.k.Mul(o.float.ColsOf(from, to), o.a, &columns, false, s) })
+	}
+	return parts
 }

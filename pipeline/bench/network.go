@@ -10,7 +10,7 @@ import (
 
 // newTrainable returns a network of random weights that can be trained.
 func (l *lab) newTrainable(ctx context.Context, c computeType, shape model.Config) (*model.Model, error) {
-	m, err := model.New(shape, l.kernels, c.kernel())
+	m, err := model.New(shape, l.kernels, c.Type)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (l *lab) newDecoder(ctx context.Context, c computeType, shape model.Config)
 		return nil, err
 	}
 	defer weights.Close()
-	return model.Load(shape, weights, l.kernels, c.kernel())
+	return model.Load(shape, weights, l.kernels, c.Type)
 }
 
 // draw sets norms to one and all else to normally distributed numbers.

@@ -104,7 +104,7 @@ func (s *suite) tasks(l *lab, compute []computeType) []task {
 		}
 	}
 	for _, job := range s.generates {
-		add(sectionDecode, l.generate(best(compute), job))
+		add(sectionDecode, l.generate(preferred(compute, l.kernels), job))
 	}
 	if s.decode != nil {
 		for _, c := range compute {

@@ -23,7 +23,7 @@ type training struct {
 }
 
 func (t training) name(c computeType) string {
-	name := fmt.Sprintf("train/%s/%s", t.network, c.name)
+	name := fmt.Sprintf("train/%s/%s", t.network, c.Type)
 	if t.named {
 		name += fmt.Sprintf("/%d", t.sequence)
 	}
