@@ -19,6 +19,7 @@ func computeTypes() []computeType {
 	return []computeType{
 		{Type: kernels.Float32, bytes: 4, trains: true},
 		{Type: kernels.BF16, bytes: 2, trains: true},
+		{Type: kernels.Int8, bytes: 1},
 	}
 }
 

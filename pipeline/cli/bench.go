@@ -47,7 +47,7 @@ and 6 GB of memory.`,
 	flags.StringVar(&o.Suite, "suite", o.Suite, "default or peers")
 	flags.StringSliceVar(&o.Only, "only", nil, "some of machine, memory, gemm, attention, train, decode")
 	flags.IntVar(&compute.threads, "threads", 0, "measured beside one thread; 0 = one for each CPU")
-	flags.StringSliceVar(&o.Compute, "compute", nil, "some of float32, bf16; empty = those that the CPU is made for")
+	flags.StringSliceVar(&o.Compute, "compute", nil, "some of float32, bf16, int8; empty = those that the CPU is made for")
 	flags.StringVar(&compute.cpu, "level", "", "CPU level, as --cpu of other commands; empty = the best")
 	flags.StringVar(&compute.cpu, "cpu", "", "the same as --level")
 	flags.DurationVar(&o.Duration, "duration", o.Duration, "least time of a measurement")
