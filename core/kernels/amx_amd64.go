@@ -111,3 +111,9 @@ func pairsAMX(dst, src *uint16, stride uintptr, pairs int)
 
 //go:noescape
 func transpose16AMX(dst unsafe.Pointer, dstStride uintptr, src unsafe.Pointer, srcStride uintptr)
+
+//go:noescape
+func gatedAMX(ffn, gate, up *uint16, stride uintptr, tileg, tileu *float32, rows int)
+
+//go:noescape
+func gatedGradAMX(dgate, dup, ffn, gate, up *uint16, stride uintptr, d *float32, rows int)

@@ -22,3 +22,5 @@ func tileFromBF16AMX(_ *float32, _ *uint16, _ uintptr, _ int)                   
 func tileStoreAVX512(_ *float32, _ uintptr, _ *float32, _ int, _ uint32, _ uint32) {}
 func pairsAMX(_, _ *uint16, _ uintptr, _ int)                                      {}
 func transpose16AMX(_ unsafe.Pointer, _ uintptr, _ unsafe.Pointer, _ uintptr)      {}
+func gatedAMX(_, _, _ *uint16, _ uintptr, _, _ *float32, _ int)                    {}
+func gatedGradAMX(_, _, _, _, _ *uint16, _ uintptr, _ *float32, _ int)             {}

@@ -43,6 +43,7 @@ type Scratch struct {
 	wideB     []float32    // [blockK][32] of a panel as float32
 	pairs     []uint16     // rows packed as panels in pairs
 	turned    Rows         // columns as rows
+	block     []uint16     // 32 x 32 elements in pairs of rows
 	planes    []int8       // rows as integers, and their scales
 	rowScale  []float32
 	sums      []int32 // [panels][groups][32][32] results of planes

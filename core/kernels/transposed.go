@@ -36,22 +36,27 @@ func (k *Kernels) MulTransposed(c Mat, a, b Rows, acc bool, s *Scratch) {
 }
 
 // mulTransposedTiles packs b as panels in pairs of rows and turns the columns of a,
-// blockM at a time, to rows.
+// blockM at a time, to rows. Both go through the rows 32 at a time, so that what is read
+// lies side by side.
 func (k *Kernels) mulTransposedTiles(c Mat, a, b Rows, acc bool, s *Scratch) {
 	inner := roundUp(a.N, 32)
 	width := roundUp(b.Cols, panelWidth)
-	buf := grow(&s.pairs, inner*(width+panelWidth))
-	right, one := buf[:inner*width], buf[inner*width:inner*width+inner*panelWidth]
-	for n0 := 0; n0 < width; n0 += panelWidth {
-		k.pairRows(right[n0*inner:][:inner*panelWidth], b, n0, s)
+	right := grow(&s.pairs, inner*width)
+	for r0 := 0; r0 < a.N; r0 += 32 {
+		for n0 := 0; n0 < width; n0 += panelWidth {
+			k.pairRows(right[n0*inner+r0*panelWidth:][:32*panelWidth], b, r0, n0)
+		}
 	}
 	tile := s.tileRows(0, blockM)
+	block := grow(&s.block, 32*panelWidth)
 	for m0 := 0; m0 < a.Cols; m0 += blockM {
 		m := min(blockM, a.Cols-m0)
 		s.turned.Resize(BF16, roundUp(m, panelWidth), inner)
-		for i := 0; i < m; i += panelWidth {
-			k.pairRows(one, a, m0+i, s)
-			k.transposePairs(s.turned.h[i*s.turned.stride:], s.turned.stride, one, 2*panelWidth, inner/2, panelWidth)
+		for r0 := 0; r0 < a.N; r0 += 32 {
+			for i := 0; i < m; i += panelWidth {
+				k.pairRows(block, a, r0, m0+i)
+				k.transposePairs(s.turned.h[i*s.turned.stride+r0:], s.turned.stride, block, 2*panelWidth, 16, panelWidth)
+			}
 		}
 		for n0 := 0; n0 < b.Cols; n0 += panelWidth {
 			k.panelTiles(ptr(tile, 0), ptr(s.turned.h, 0), s.turned.stride, ptr(right, n0*inner), m, inner, 1, false)
@@ -60,15 +65,20 @@ func (k *Kernels) mulTransposedTiles(c Mat, a, b Rows, acc bool, s *Scratch) {
 	}
 }
 
-// pairRows packs 32 columns of src from n0 in pairs of rows: dst [N/2][32][2], N rounded
-// up to a multiple of 32 with zeros.
-func (k *Kernels) pairRows(dst []uint16, src Rows, n0 int, s *Scratch) {
-	even := src.N &^ 1
-	k.pairs(dst, src.h[n0:], src.stride, even)
+// pairRows packs 32 columns of src from n0 and 32 rows from r0 in pairs of rows: dst
+// [16][32][2], with zeros behind the last row.
+func (k *Kernels) pairRows(dst []uint16, src Rows, r0, n0 int) {
+	n := min(32, src.N-r0)
+	even := n &^ 1
+	from := src.h[r0*src.stride+n0:]
+	k.pairs(dst, from, src.stride, even)
+	if even == 32 {
+		return
+	}
 	rest := dst[even*panelWidth:]
 	clear(rest)
-	if even < src.N {
-		for j, v := range src.h[even*src.stride+n0:][:panelWidth] {
+	if even < n {
+		for j, v := range from[even*src.stride:][:panelWidth] {
 			rest[2*j] = v
 		}
 	}
