@@ -62,7 +62,7 @@ pipeline/score            | core/seq pipeline/infill/...           |            
 pipeline/jobs             | batching core/... pipeline pipeline/infill/... pipeline/rewrite pipeline/score tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors connectors/memory decoder-plugins/... pipeline/models/...
 pipeline/models           | core/checkpoint core/kernels core/model core/order tokenize |             |
 pipeline/training         | batching connectors core/... pipeline/infill/record tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors/memory connectors/file
-pipeline/bench            | core/... decoder-plugins/ar decoder-plugins/confidence decoder-plugins/random decoder-plugins/sdk pipeline/models | golang.org/x/sys |
+pipeline/bench            | core/... decoder-plugins/ar decoder-plugins/confidence decoder-plugins/random decoder-plugins/sdk pipeline/models | golang.org/x/sys | pipeline/models/modelstest
 pipeline/archtest         |                                        |                                  |
 pipeline/docstest         |                                        |                                  |
 pipeline/cli              | batching connectors/... core/... decoder-plugins/builtin decoder-plugins/host decoder-plugins/sdk decoder-plugins/sdktest pipeline/... tokenize | github.com/apache/arrow/go/v17/arrow/memory github.com/goccy/go-yaml github.com/spf13/cobra golang.org/x/sync golang.org/x/term | github.com/twmb/franz-go

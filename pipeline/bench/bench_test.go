@@ -14,6 +14,7 @@ import (
 
 	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/model"
+	"github.com/any-order/a3/pipeline/models/modelstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -62,9 +63,13 @@ func planOf(t *testing.T, s *suite, o Options) *Plan {
 
 // Every measurement gives a positive number, on every level, alone and on several threads.
 func TestMeasurements(t *testing.T) {
+	dir := t.TempDir() + "/model"
+	if err := modelstest.Write(dir, 1); err != nil {
+		t.Fatal(err)
+	}
 	for _, level := range kernels.Levels() {
 		t.Run(string(level), func(t *testing.T) {
-			o := Options{Threads: 2, Level: level, Compute: namesOf(computeTypes()), Duration: minDuration}
+			o := Options{Threads: 2, Level: level, Model: dir, Compute: namesOf(computeTypes()), Duration: minDuration}
 			var told []string
 			p := planOf(t, small(), o)
 			r, err := p.Run(t.Context(), func(p Progress) {
