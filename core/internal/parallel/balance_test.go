@@ -22,3 +22,16 @@ func TestBalance(t *testing.T) {
 		}
 	}
 }
+
+func TestBalancerReusesItsMemory(t *testing.T) {
+	var b Balancer
+	costs := []int{3, 1, 4, 1, 5, 9, 2, 6}
+	want := Balance(costs, 3)
+	b.Deal([]int{7, 7, 7}, 5)
+	if got := b.Deal(costs, 3); !slices.Equal(got, want) {
+		t.Errorf("after another deal %v, at first %v", got, want)
+	}
+	if n := testing.AllocsPerRun(20, func() { b.Deal(costs, 3) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
