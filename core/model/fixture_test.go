@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -38,24 +39,34 @@ func configs() map[string]Config {
 	return all
 }
 
-// eachModel runs a test for every configuration on every level of this machine.
+// eachModel runs a test for every configuration on every level of this machine, in both
+// types that train.
 func eachModel(t *testing.T, f func(t *testing.T, m *Model)) {
+	modelsOf(t, f, kernels.Float32, kernels.BF16)
+}
+
+// eachFloat32 is for tests that need the accuracy.
+func eachFloat32(t *testing.T, f func(t *testing.T, m *Model)) { modelsOf(t, f, kernels.Float32) }
+
+func modelsOf(t *testing.T, f func(t *testing.T, m *Model), types ...kernels.Type) {
 	for _, level := range kernels.Levels() {
 		k, err := kernels.Open(level)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for name, c := range configs() {
-			t.Run(string(level)+" "+name, func(t *testing.T) { f(t, filled(t, c, k)) })
+			for _, typ := range types {
+				t.Run(fmt.Sprint(level, " ", typ, " ", name), func(t *testing.T) { f(t, filled(t, c, k, typ)) })
+			}
 		}
 	}
 }
 
 // filled returns a model whose weights are large enough to matter: with those of Init
 // every distribution is nearly uniform.
-func filled(t testing.TB, c Config, k *kernels.Kernels) *Model {
+func filled(t testing.TB, c Config, k *kernels.Kernels, typ kernels.Type) *Model {
 	t.Helper()
-	m, err := New(c, k, kernels.Float32)
+	m, err := New(c, k, typ)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ const (
 )
 
 func TestGradientByFiniteDifferences(t *testing.T) {
-	eachModel(t, func(t *testing.T, m *Model) {
+	eachFloat32(t, func(t *testing.T, m *Model) {
 		b, ws := pack(segments(m.Config.Vocab)...), m.NewWorkspace()
 		var total float64
 		for _, w := range b.Weight {

@@ -28,7 +28,7 @@ func file(t *testing.T, tensors []checkpoint.Tensor) *checkpoint.File {
 func TestLoadIsTheInverseOfSafeTensors(t *testing.T) {
 	eachModel(t, func(t *testing.T, m *Model) {
 		config := ConfigOf(m.Config.LlamaConfig())
-		got, err := Load(config, file(t, m.Params.SafeTensors()), m.Kernels(), kernels.Float32)
+		got, err := Load(config, file(t, m.Params.SafeTensors()), m.Kernels(), m.Type)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestLoadIsTheInverseOfSafeTensors(t *testing.T) {
 }
 
 func TestLoadRefuses(t *testing.T) {
-	m := filled(t, tiny(), kernels.Best())
+	m := filled(t, tiny(), kernels.Best(), kernels.Float32)
 	const at = 5 // some tensor in the middle
 	name := m.Params.Tensors[at].Name
 	for _, c := range []struct {

@@ -229,7 +229,7 @@ func TestPassesDoNotAllocate(t *testing.T) {
 
 // Batches that contradict themselves are mistakes of the program.
 func TestBadBatchesPanic(t *testing.T) {
-	m := filled(t, tiny(), kernels.Best())
+	m := filled(t, tiny(), kernels.Best(), kernels.Float32)
 	good := func() *Batch { return pack(segments(m.Config.Vocab)[:2]...) }
 	m.NewWorkspace().LogProbs(good())
 	for name, spoil := range map[string]func(b *Batch){
@@ -280,7 +280,7 @@ func TestBatchReset(t *testing.T) {
 
 // An empty batch is no mistake.
 func TestEmptyBatch(t *testing.T) {
-	m := filled(t, tiny(), kernels.Best())
+	m := filled(t, tiny(), kernels.Best(), kernels.Float32)
 	if got := m.NewWorkspace().LogProbs(pack()); len(got) != 0 {
 		t.Errorf("%d log-probabilities of nothing", len(got))
 	}

@@ -18,10 +18,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // newTrainer returns a trainer of a tiny network at step 0, always the same one.
 func newTrainer(t testing.TB, o Options, threads int) *Trainer {
 	t.Helper()
+	return newTrainerOf(t, kernels.Float32, o, threads)
+}
+
+func newTrainerOf(t testing.TB, typ kernels.Type, o Options, threads int) *Trainer {
+	t.Helper()
 	m, err := model.New(model.Config{
 		Vocab: 23, Hidden: 16, FFN: 24, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 8,
 		NormEps: 1e-5, RopeTheta: 1e4, MaxPositions: 64, Tied: true, PadToken: -1,
-	}, kernels.Best(), kernels.Float32)
+	}, kernels.Best(), typ)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,19 +8,41 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/seq"
 )
 
 // The number of threads changes nothing, bit for bit.
 func TestThreadsChangeNothing(t *testing.T) {
-	one := newTrainer(t, DefaultOptions(10), 1)
-	want := steps(t, one, 0, 4)
-	for _, threads := range []int{2, 5, 16} {
-		trainer := newTrainer(t, DefaultOptions(10), threads)
-		if got := steps(t, trainer, 0, 4); !slices.Equal(got, want) {
-			t.Errorf("%d threads: %+v, want %+v", threads, got, want)
+	for _, typ := range []kernels.Type{kernels.Float32, kernels.BF16} {
+		one := newTrainerOf(t, typ, DefaultOptions(10), 1)
+		want := steps(t, one, 0, 4)
+		for _, threads := range []int{2, 5, 16} {
+			trainer := newTrainerOf(t, typ, DefaultOptions(10), threads)
+			if got := steps(t, trainer, 0, 4); !slices.Equal(got, want) {
+				t.Errorf("%s, %d threads: %+v, want %+v", typ, threads, got, want)
+			}
+			sameState(t, "threads", stateOf(trainer), stateOf(one))
 		}
-		sameState(t, "threads", stateOf(trainer), stateOf(one))
+	}
+}
+
+// Computing activations again instead of keeping them changes nothing, bit for bit, and
+// takes less memory.
+func TestRecompute(t *testing.T) {
+	for _, typ := range []kernels.Type{kernels.Float32, kernels.BF16} {
+		o := DefaultOptions(10)
+		keeps := newTrainerOf(t, typ, o, 1)
+		want := steps(t, keeps, 0, 3)
+		o.Recompute = true
+		trainer := newTrainerOf(t, typ, o, 1)
+		if got := steps(t, trainer, 0, 3); !slices.Equal(got, want) {
+			t.Errorf("%s: %+v, want %+v", typ, got, want)
+		}
+		sameState(t, "recomputed", stateOf(trainer), stateOf(keeps))
+		if got, kept := trainer.workers[0].ws.Bytes(), keeps.workers[0].ws.Bytes(); got >= kept {
+			t.Errorf("%s: %d bytes, %d if activations are kept", typ, got, kept)
+		}
 	}
 }
 

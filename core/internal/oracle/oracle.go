@@ -129,8 +129,14 @@ func ReadJSON(t testing.TB, path string, v any) {
 	}
 }
 
-// Load builds the case's model on the given kernels.
+// Load builds the case's model on the given kernels, in float32 and to be trained.
 func (s *Set) Load(t testing.TB, c Case, k *kernels.Kernels) *model.Model {
+	t.Helper()
+	return s.LoadType(t, c, k, kernels.Float32)
+}
+
+// LoadType is Load for another compute type. A model of int8 is only read.
+func (s *Set) LoadType(t testing.TB, c Case, k *kernels.Kernels, typ kernels.Type) *model.Model {
 	t.Helper()
 	dir := filepath.Join(s.Dir, c.Model)
 	text, err := os.ReadFile(filepath.Join(dir, "config.json"))
@@ -143,7 +149,11 @@ func (s *Set) Load(t testing.TB, c Case, k *kernels.Kernels) *model.Model {
 	}
 	llama.Residual = c.Residual
 	weights := OpenTensors(t, filepath.Join(dir, "model.safetensors"))
-	m, err := model.LoadTrainable(model.ConfigOf(llama), weights.File, k, kernels.Float32)
+	load := model.LoadTrainable
+	if typ == kernels.Int8 {
+		load = model.Load
+	}
+	m, err := load(model.ConfigOf(llama), weights.File, k, typ)
 	if err != nil {
 		t.Fatal(err)
 	}
