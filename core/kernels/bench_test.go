@@ -1,6 +1,8 @@
 package kernels
 
 import (
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 )
@@ -28,7 +30,11 @@ func BenchmarkVector(b *testing.B) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	w, x, y, z := normal(rng, n), normal(rng, n), normal(rng, n), normal(rng, n)
 	out, m, v := make([]float32, n), make([]float32, n), make([]float32, n)
-	cos, sin := normal(rng, n), normal(rng, n)
+	cos, sin := make([]float32, n/2), make([]float32, n/2)
+	for i := range cos { // angles: factors that are no rotation end below the normal numbers, which are slow
+		s, c := math.Sincos(float64(i))
+		cos[i], sin[i] = float32(c), float32(s)
+	}
 	row, rstd := NewMat(x, 16, n/16), make([]float32, 16)
 	adam := AdamW{LR: 1e-6, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Decay: 0.1, Step: 100, GradScale: 1}
 	for _, c := range []struct {
@@ -44,7 +50,8 @@ func BenchmarkVector(b *testing.B) {
 		{"Scale", func(k *Kernels) { k.Scale(z, 1) }},
 		{"SiLUMul", func(k *Kernels) { k.SiLUMul(out, x, y) }},
 		{"SiLUMulGrad", func(k *Kernels) { k.SiLUMulGrad(out, m, x, y, z) }},
-		{"Rotate", func(k *Kernels) { k.Rotate(cos[:n/2], cos[n/2:], sin[:n/2], sin[n/2:], 0) }},
+		{"softmaxGrad", func(k *Kernels) { k.softmaxGrad(out, x, y, 0.5) }},
+		{"Rotate", func(k *Kernels) { k.Rotate(z[:n/2], z[n/2:], cos, sin, 1) }},
 		{"RMSNorm", func(k *Kernels) { k.RMSNorm(FloatRows(NewMat(out, 16, n/16)), row, w[:n/16], rstd, 1e-5) }},
 		{"AdamW", func(k *Kernels) { k.Update(w, m, v, y, adam) }},
 	} {
@@ -52,6 +59,22 @@ func BenchmarkVector(b *testing.B) {
 			clear(m)
 			clear(v)
 			benchLevels(b, n, "Gfloat/s", c.f)
+		})
+	}
+}
+
+// The register tiles of float32 by number of rows, with all operands in the first-level
+// cache: what is best for a product.
+func BenchmarkPanel(b *testing.B) {
+	const inner = 192
+	rng := rand.New(rand.NewPCG(7, 8))
+	for _, m := range []int{1, 2, 3, 4, 6, 8, 12, 16, 24} {
+		x, w, y := normal(rng, m*inner), normal(rng, inner*panelWidth), make([]float32, m*panelWidth)
+		b.Run(fmt.Sprint(m), func(b *testing.B) {
+			benchLevels(b, 2*inner*panelWidth*float64(m), "GFLOP/s", func(k *Kernels) {
+				k.panel(operands{a: ptr(x, 0), ars: inner, acs: 1, b: ptr(w, 0), brs: panelWidth, c: ptr(y, 0), crs: panelWidth,
+					m: m, n: panelWidth, k: inner})
+			})
 		})
 	}
 }
