@@ -92,30 +92,30 @@ TEXT ·adamwAVX2(SB), NOSPLIT, $0-48
 
 // Y2 becomes sqrt(v)/sqrt(1-b2^t) + eps, Y3 w (1-lr*wd) - the update.
 #define ADAMW(load, store) \
-	load((R8), X0)            \
-	load((SI), X1)            \
-	load((DX), X2)            \
-	load((DI), X3)            \
-	VCVTPS2PD X0, Y0          \
-	VCVTPS2PD X1, Y1          \
-	VCVTPS2PD X2, Y2          \
-	VCVTPS2PD X3, Y3          \
-	VMULPD Y14, Y0, Y0        \
-	VMULPD Y6, Y1, Y1         \
-	VFMADD231PD Y7, Y0, Y1    \
-	VMULPD Y0, Y0, Y0         \
-	VMULPD Y8, Y2, Y2         \
-	VFMADD231PD Y9, Y0, Y2    \
-	VCVTPD2PSY Y1, X4         \
-	VCVTPD2PSY Y2, X5         \
-	store(X4, (SI))           \
-	store(X5, (DX))           \
-	VSQRTPD Y2, Y2            \
-	VFMADD213PD Y12, Y11, Y2  \
-	VMULPD Y10, Y1, Y1        \
-	VDIVPD Y2, Y1, Y1         \
-	VFMSUB213PD Y1, Y13, Y3   \
-	VCVTPD2PSY Y3, X3         \
+	load((R8), X0)           \
+	load((SI), X1)           \
+	load((DX), X2)           \
+	load((DI), X3)           \
+	VCVTPS2PD X0, Y0         \
+	VCVTPS2PD X1, Y1         \
+	VCVTPS2PD X2, Y2         \
+	VCVTPS2PD X3, Y3         \
+	VMULPD Y14, Y0, Y0       \
+	VMULPD Y6, Y1, Y1        \
+	VFMADD231PD Y7, Y0, Y1   \
+	VMULPD Y0, Y0, Y0        \
+	VMULPD Y8, Y2, Y2        \
+	VFMADD231PD Y9, Y0, Y2   \
+	VCVTPD2PSY Y1, X4        \
+	VCVTPD2PSY Y2, X5        \
+	store(X4, (SI))          \
+	store(X5, (DX))          \
+	VSQRTPD Y2, Y2           \
+	VFMADD213PD Y12, Y11, Y2 \
+	VMULPD Y10, Y1, Y1       \
+	VDIVPD Y2, Y1, Y1        \
+	VFMSUB213PD Y1, Y13, Y3  \
+	VCVTPD2PSY Y3, X3        \
 	store(X3, (DI))
 
 ad4:

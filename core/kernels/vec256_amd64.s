@@ -42,7 +42,7 @@ EIGHT(·lanes, 192, $0)
 EIGHT(·lanes, 224, $0)
 GLOBL ·lanes(SB), RODATA|NOPTR, $256
 
-// EXP replaces x by exp(x) as the macro of vec512_amd64.s does, with n and p as scratch.
+// EXP replaces x by exp(x) as the macro of exp512_amd64.h does, with n and p as scratch.
 // The last six instructions are its VSCALEFPS: 2^n is multiplied in two halves, the
 // first product is exact, so that results below the normal range are rounded once. For a
 // NaN both halves become 1.
@@ -74,12 +74,12 @@ GLOBL ·lanes(SB), RODATA|NOPTR, $256
 
 // SUM16 adds the 16 lanes of Y0 and Y1 into X0, by halves.
 #define SUM16 \
-	VADDPS       Y1, Y0, Y0     \
-	VEXTRACTF128 $1, Y0, X1     \
-	VADDPS       X1, X0, X0     \
-	VPERMILPS    $0x4e, X0, X1  \
-	VADDPS       X1, X0, X0     \
-	VPERMILPS    $0xb1, X0, X1  \
+	VADDPS       Y1, Y0, Y0    \
+	VEXTRACTF128 $1, Y0, X1    \
+	VADDPS       X1, X0, X0    \
+	VPERMILPS    $0x4e, X0, X1 \
+	VADDPS       X1, X0, X0    \
+	VPERMILPS    $0xb1, X0, X1 \
 	VADDPS       X1, X0, X0
 
 // func maxAVX2(x *float32, n int) float32
@@ -146,10 +146,10 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-36
 	VXORPS Y11, Y11, Y11
 
 #define EXPADD(at, x, n, p, sum) \
-	VMOVUPS at(SI), x   \
-	VSUBPS  Y13, x, x   \
-	EXP(x, n, p)        \
-	VMOVUPS x, at(DI)   \
+	VMOVUPS at(SI), x \
+	VSUBPS  Y13, x, x \
+	EXP(x, n, p)      \
+	VMOVUPS x, at(DI) \
 	VADDPS  x, sum, sum
 
 exp32:
@@ -215,7 +215,7 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-28
 	VXORPS Y7, Y7, Y7
 
 #define MULADD(at, x, sum) \
-	VMOVUPS     at(SI), x      \
+	VMOVUPS     at(SI), x \
 	VFMADD231PS at(DI), x, sum
 
 dot64:
@@ -275,9 +275,9 @@ TEXT ·axpyAVX2(SB), NOSPLIT, $0-28
 	VBROADCASTSS alpha+24(FP), Y14
 
 #define AXPY(load, store) \
-	load((DI), Y0)           \
-	load((SI), Y1)           \
-	VFMADD231PS Y1, Y14, Y0  \
+	load((DI), Y0)          \
+	load((SI), Y1)          \
+	VFMADD231PS Y1, Y14, Y0 \
 	store(Y0, (DI))
 
 axpy8:
@@ -308,10 +308,10 @@ TEXT ·scaleMulAVX2(SB), NOSPLIT, $0-36
 	VBROADCASTSS s+32(FP), Y14
 
 #define SCALEMUL(load, store) \
-	load((SI), Y0)      \
-	load((DX), Y1)      \
-	VMULPS Y14, Y0, Y0  \
-	VMULPS Y1, Y0, Y0   \
+	load((SI), Y0)     \
+	load((DX), Y1)     \
+	VMULPS Y14, Y0, Y0 \
+	VMULPS Y1, Y0, Y0  \
 	store(Y0, (DI))
 
 sm8:
@@ -343,11 +343,11 @@ TEXT ·mulAddAVX2(SB), NOSPLIT, $0-36
 	VBROADCASTSS s+32(FP), Y14
 
 #define MULADD3(load, store) \
-	load((SI), Y0)          \
-	load((DX), Y2)          \
-	load((DI), Y1)          \
-	VMULPS Y14, Y0, Y0      \
-	VFMADD231PS Y2, Y0, Y1  \
+	load((SI), Y0)         \
+	load((DX), Y2)         \
+	load((DI), Y1)         \
+	VMULPS Y14, Y0, Y0     \
+	VFMADD231PS Y2, Y0, Y1 \
 	store(Y1, (DI))
 
 ma8:
@@ -377,8 +377,8 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-20
 	VBROADCASTSS s+16(FP), Y14
 
 #define SCALE(load, store) \
-	load((SI), Y0)      \
-	VMULPS Y14, Y0, Y0  \
+	load((SI), Y0)     \
+	VMULPS Y14, Y0, Y0 \
 	store(Y0, (SI))
 
 sc8:
@@ -409,13 +409,13 @@ TEXT ·siluMulAVX2(SB), NOSPLIT, $0-32
 	VMOVUPS expc<>+256(SB), Y13
 
 #define SILUMUL(load, store) \
-	load((SI), Y6)      \
-	load((DX), Y7)      \
-	VSUBPS Y6, Y14, Y0  \
-	EXP(Y0, Y2, Y3)     \
-	VADDPS Y13, Y0, Y0  \
-	VDIVPS Y0, Y6, Y6   \
-	VMULPS Y7, Y6, Y6   \
+	load((SI), Y6)     \
+	load((DX), Y7)     \
+	VSUBPS Y6, Y14, Y0 \
+	EXP(Y0, Y2, Y3)    \
+	VADDPS Y13, Y0, Y0 \
+	VDIVPS Y0, Y6, Y6  \
+	VMULPS Y7, Y6, Y6  \
 	store(Y6, (DI))
 
 silu8:
@@ -452,21 +452,21 @@ TEXT ·siluMulGradAVX2(SB), NOSPLIT, $0-48
 // g, u and d are Y6, Y7 and Y8; Y0 becomes s = 1/(1+exp(-g)). Stored are d g s and
 // d u s (1 + g(1-s)).
 #define SILUMULGRAD(load, store) \
-	load((SI), Y6)           \
-	load((DX), Y7)           \
-	load((R9), Y8)           \
-	VSUBPS Y6, Y14, Y0       \
-	EXP(Y0, Y2, Y3)          \
-	VADDPS Y13, Y0, Y0       \
-	VDIVPS Y0, Y13, Y0       \
-	VMULPS Y0, Y6, Y1        \
-	VMULPS Y1, Y8, Y2        \
-	store(Y2, (R8))          \
-	VSUBPS Y0, Y13, Y3       \
-	VFMADD213PS Y13, Y6, Y3  \
-	VMULPS Y0, Y3, Y3        \
-	VMULPS Y7, Y8, Y4        \
-	VMULPS Y3, Y4, Y4        \
+	load((SI), Y6)          \
+	load((DX), Y7)          \
+	load((R9), Y8)          \
+	VSUBPS Y6, Y14, Y0      \
+	EXP(Y0, Y2, Y3)         \
+	VADDPS Y13, Y0, Y0      \
+	VDIVPS Y0, Y13, Y0      \
+	VMULPS Y0, Y6, Y1       \
+	VMULPS Y1, Y8, Y2       \
+	store(Y2, (R8))         \
+	VSUBPS Y0, Y13, Y3      \
+	VFMADD213PS Y13, Y6, Y3 \
+	VMULPS Y0, Y3, Y3       \
+	VMULPS Y7, Y8, Y4       \
+	VMULPS Y3, Y4, Y4       \
 	store(Y4, (DI))
 
 sg8:
@@ -500,10 +500,10 @@ TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-36
 	VBROADCASTSS delta+32(FP), Y14
 
 #define SOFTMAXGRAD(load, store) \
-	load((DX), Y0)      \
-	load((SI), Y1)      \
-	VSUBPS Y14, Y0, Y0  \
-	VMULPS Y1, Y0, Y0   \
+	load((DX), Y0)     \
+	load((SI), Y1)     \
+	VSUBPS Y14, Y0, Y0 \
+	VMULPS Y1, Y0, Y0  \
 	store(Y0, (DI))
 
 sx8:
@@ -537,16 +537,16 @@ TEXT ·rotateAVX2(SB), NOSPLIT, $0-44
 
 // Stored are a cos - b sin and b cos + a sin.
 #define ROTATE(load, store) \
-	load((SI), Y0)           \
-	load((DI), Y1)           \
-	load((R8), Y2)           \
-	load((R9), Y3)           \
-	VMULPS Y14, Y3, Y3       \
-	VMULPS Y2, Y0, Y4        \
-	VFNMADD231PS Y3, Y1, Y4  \
-	VMULPS Y2, Y1, Y5        \
-	VFMADD231PS Y3, Y0, Y5   \
-	store(Y4, (SI))          \
+	load((SI), Y0)          \
+	load((DI), Y1)          \
+	load((R8), Y2)          \
+	load((R9), Y3)          \
+	VMULPS Y14, Y3, Y3      \
+	VMULPS Y2, Y0, Y4       \
+	VFNMADD231PS Y3, Y1, Y4 \
+	VMULPS Y2, Y1, Y5       \
+	VFMADD231PS Y3, Y0, Y5  \
+	store(Y4, (SI))         \
 	store(Y5, (DI))
 
 ro8:

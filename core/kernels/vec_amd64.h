@@ -3,9 +3,9 @@
 
 // TAILMASK sets K1 to the lowest CX bits (0 < CX < 16).
 #define TAILMASK \
-	MOVL  $1, AX   \
-	SHLL  CX, AX   \
-	DECL  AX       \
+	MOVL  $1, AX \
+	SHLL  CX, AX \
+	DECL  AX     \
 	KMOVW AX, K1
 
 // MASK8 sets Y15 to the first CX lanes (0 < CX < 8), MASK16 Y14 and Y15 to the first CX
