@@ -103,6 +103,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each is measured (default: 5, quick: 1)")
     parser.add_argument("--quick", action="store_true", help="small jobs and one round: shows that all works")
     parser.add_argument("--published", type=Path, help="clone of the published code, for train and generate")
+    parser.add_argument("--libdnnl", type=Path, help="libdnnl.so.3 of oneDNN, for gemm; default: paddlepaddle's")
     parser.add_argument("--scratch", type=Path, help="folder that keeps the weights; default: a temporary one")
     parser.add_argument("--a3", type=Path, help="a3 to measure; default: built from this tree")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers of all rounds there")
@@ -155,6 +156,8 @@ def _script(command: str, threads: int, args: argparse.Namespace, scratch: Path)
     options = ["--threads", str(threads)]
     if script != "gemm.py":
         options += ["--scratch", str(scratch)]
+    if script == "gemm.py" and args.libdnnl:
+        options += ["--libdnnl", str(args.libdnnl)]
     if script == "published.py":
         options += ["--published", str(args.published)]
     limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -206,7 +209,7 @@ class Others:
 
     def cores(self) -> float:
         """Returns how many cores they kept busy since the beginning; Linux only, elsewhere 0."""
-        wall, busy, own = (now - then for now, then in zip(self._now(), self._start))
+        wall, busy, own = (now - then for now, then in zip(self._now(), self._start, strict=True))
         return max(0.0, (busy - own) / wall)
 
     @staticmethod
@@ -227,7 +230,7 @@ def _print(machine: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     cells = [("name", "threads", "a3", "peer", "ratio", "unit", "")]
     for row in sorted(rows, key=lambda r: r["name"].split("/")[:2]):
         ours = row["ours"]
-        ratio = f"{median(a / b for a, b in zip(ours, row['values'])):.2f}" if ours else "-"
+        ratio = f"{median(a / b for a, b in zip(ours, row['values'], strict=True)):.2f}" if ours else "-"
         cells.append(
             (
                 row["name"],
@@ -239,10 +242,10 @@ def _print(machine: dict[str, Any], rows: list[dict[str, Any]]) -> None:
                 "; ".join(filter(None, (row["peer"], row["note"]))),
             )
         )
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     print()
-    for row in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    for line in cells:
+        print("  ".join(map(str.ljust, line, widths)).rstrip())
 
 
 if __name__ == "__main__":

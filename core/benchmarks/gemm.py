@@ -13,6 +13,8 @@ from results import Result
 from shapes import PRODUCTS
 from timing import repeated, seconds_per_call
 
+# Each peer is imported by its own function: their OpenMP runtimes do not mix well.
+
 TINY = (1, 32, 32)  # a product that is all call overhead
 
 

@@ -57,9 +57,7 @@ class Decoder:
 
     def __init__(self, path: Path, documents: int, threads: int) -> None:
         self._prompts = np.random.default_rng(1).integers(SMOLLM2.vocab, size=(documents, PROMPT), dtype=np.int32)
-        self._model = llama_cpp.llama_model_load_from_file(
-            str(path).encode(), llama_cpp.llama_model_default_params()
-        )
+        self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
         if not self._model:
             raise RuntimeError(f"llama.cpp does not load {path}")
         context = llama_cpp.llama_context_default_params()
@@ -75,7 +73,9 @@ class Decoder:
     def __enter__(self) -> Decoder:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         llama_cpp.llama_batch_free(self._batch)
         llama_cpp.llama_free(self._context)
         llama_cpp.llama_model_free(self._model)

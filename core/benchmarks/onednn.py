@@ -87,9 +87,7 @@ class Library:
         return Product(calls, self._implementation(description), (a, room, c), first_row)
 
     def _pack(self, plain: c_void_p, b: np.ndarray, packed: c_void_p, weights: c_void_p) -> None:
-        description = self._new(
-            "dnnl_reorder_primitive_desc_create", plain, self._engine, packed, self._engine, None
-        )
+        description = self._new("dnnl_reorder_primitive_desc_create", plain, self._engine, packed, self._engine, None)
         primitive = self._new("dnnl_primitive_create", description)
         arguments = (_Argument * 2)(_Argument(SOURCE, self._memory(plain, b)), _Argument(DESTINATION, weights))
         self._check("dnnl_primitive_execute", self._lib.dnnl_primitive_execute(primitive, self._stream, 2, arguments))

@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Callable
 from ctypes import c_char_p, c_float, c_int64, c_void_p
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,5 +52,5 @@ class Library:
             raise RuntimeError(f"cblas_sgemm is wrong for {m}x{n}x{k}")
         return calls
 
-    def _symbol(self, name: str) -> Callable[..., object]:
+    def _symbol(self, name: str) -> Any:
         return self._lib[f"{PREFIX}{name}{SUFFIX}"]

@@ -5,10 +5,12 @@ documents. Prints JSON; compare.py runs it.
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -49,7 +51,7 @@ def main() -> None:
         results.write(list(_generate(args)))
 
 
-def _load(network: Network, scratch: Path) -> torch.nn.Module:
+def _load(network: Network, scratch: Path) -> Any:
     from llama_xlnet import LlamaTwoStreamForCausalLM
 
     path = weights.folder(network, scratch)
@@ -69,7 +71,7 @@ def _train(args: argparse.Namespace, t: Training) -> Iterator[Result]:
         yield Result(name, args.threads, t.batch * t.sequence / seconds, "tokens/s", PEER, note)
 
 
-def _step(model: torch.nn.Module, t: Training, compute: str) -> Callable[[], None]:
+def _step(model: Any, t: Training, compute: str) -> Callable[[], None]:
     """Returns an optimizer step as the published example configures it, on the same documents."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5, weight_decay=0.01, fused=True)
     tokens = torch.randint(t.network.vocab, (t.batch, t.sequence))
@@ -102,14 +104,9 @@ def _generate(args: argparse.Namespace) -> Iterator[Result]:
 
     for name, fill in (("groups4", in_groups), ("dynamic4", dynamically)):
         for compute in args.compute:
-
-            def rate(documents: int, given: int) -> float:
-                with _precision(compute):
-                    seconds = seconds_of(lambda: fill(_documents(documents, given, pad)))
-                return documents * (POSITIONS - given) / seconds
-
+            rate = functools.partial(_rate, fill, compute, pad)
             rate(min(BATCHES), POSITIONS - PILOT)  # warm-up
-            best = args.batch or max(BATCHES, key=lambda documents: rate(documents, POSITIONS - PILOT))
+            best = args.batch or max(BATCHES, key=functools.partial(rate, given=POSITIONS - PILOT))
             yield Result(
                 f"generate/{name}/{DOCUMENTS}",
                 args.threads,
@@ -118,6 +115,13 @@ def _generate(args: argparse.Namespace) -> Iterator[Result]:
                 f"{PEER}, {compute}",
                 f"{best} documents at a time",
             )
+
+
+def _rate(fill: Callable[[torch.Tensor], None], compute: str, pad: int, documents: int, given: int) -> float:
+    """Returns filled tokens a second."""
+    tokens = _documents(documents, given, pad)
+    with _precision(compute):
+        return documents * (POSITIONS - given) / seconds_of(lambda: fill(tokens))
 
 
 def _documents(count: int, given: int, pad: int) -> torch.Tensor:
