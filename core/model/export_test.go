@@ -15,7 +15,12 @@ func (ws *Workspace) RunAll(b *Batch) (layers []kernels.Mat, normed, logits kern
 	layers = append(layers, kernels.NewMat(ws.inputs[c.Layers], rows, c.Hidden))
 	normed = ws.final.Mat()
 	logits = kernels.NewMat(make([]float32, query*c.Vocab), query, c.Vocab)
-	ws.m.Logits(logits, ws.final.Slice(content, rows), &ws.s)
+	for i := range c.Chunks() {
+		part, first := ws.Chunk(ws.final.Slice(content, rows), i)
+		for r := range query {
+			copy(logits.Row(r)[first:], part.Row(r))
+		}
+	}
 	return layers, normed, logits
 }
 

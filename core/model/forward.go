@@ -20,6 +20,7 @@ func (ws *Workspace) run(b *Batch, keep bool) {
 	m, c := ws.m, &ws.m.Config
 	content, query := b.Rows()
 	rows := content + query
+	ws.share(rows)
 	tables := m.rope.upTo(b.check(c))
 
 	ws.pos = append(append(ws.pos[:0], b.ContentPos...), b.QueryPos...)
@@ -74,80 +75,110 @@ func (ws *Workspace) first(b *Batch, l int) int {
 	return 0
 }
 
+// layer is what the parts of a layer's forward work on.
+type layer struct {
+	w              *layerWeights
+	a              *activations
+	x, y           kernels.Mat // input and output [R, H]
+	key, value     kernels.Mat // [C, kv]
+	content, first int         // content rows; the first row that has a query
+	tables         *ropeTables
+	store, keep    bool
+}
+
 // attention computes a.mid = x + attention(norm(x)) for the rows [first, R) of layer l.
 // With store it computes keys and values of all content rows and appends them to the
 // caches; otherwise they are there.
 func (ws *Workspace) attention(b *Batch, l int, a *activations, x kernels.Mat, first int, tables *ropeTables, store bool) {
-	m, c, k := ws.m, &ws.m.Config, ws.m.k
-	w := &m.w.layers[l]
-	content := len(b.Token)
-	rows := x.Rows
-	key, value := growMat(&ws.k, content, c.kvWidth()), growMat(&ws.v, content, c.kvWidth())
-	q, rstd := ws.resize(&a.q, rows, c.queryWidth()), grow(&a.rstdIn, rows)
-	scale := float32(1 / math.Sqrt(float64(c.HeadDim)))
-	blocks(0, rows, func(from, to int) {
-		normed := ws.resize(&ws.normed, to-from, c.Hidden)
-		k.RMSNorm(normed, x.RowsOf(from, to), w.normIn, rstd[from:to], float32(c.NormEps))
-		if keys := min(to, content); from < keys && store {
-			part := normed.Slice(0, keys-from)
-			k.Mul(key.RowsOf(from, keys), part, w.fwd.k, false, &ws.s)
-			k.Mul(value.RowsOf(from, keys), part, w.fwd.v, false, &ws.s)
-			tables.rotate(k, key.RowsOf(from, keys), ws.pos[from:keys], c.HeadDim, 1)
-		}
-		if at := max(from, first); at < to {
-			q32 := growMat(&ws.q32, to-at, c.queryWidth())
-			k.Mul(q32, normed.Slice(at-from, to-from), w.fwd.q, false, &ws.s)
-			tables.rotate(k, q32, ws.pos[at:to], c.HeadDim, 1)
-			k.Scale(q32.Data, scale)
-			k.Convert(q.Slice(at, to), q32)
-		}
-	})
+	c, rows, content := &ws.m.Config, x.Rows, len(b.Token)
+	ws.now = layer{
+		w: &ws.m.w.layers[l], a: a, x: x, content: content, first: first, tables: tables, store: store,
+		key: growMat(&ws.k, content, c.kvWidth()), value: growMat(&ws.v, content, c.kvWidth()),
+	}
+	ws.resize(&a.q, rows, c.queryWidth())
+	grow(&a.rstdIn, rows)
+	ws.rows(0, rows, (*Workspace).project)
 	if store {
 		at := 0
 		for i, s := range b.Segments {
-			ws.segmentCache(i, s).layers[l].Append(k, key.RowsOf(at, at+s.Keys), value.RowsOf(at, at+s.Keys))
+			ws.segmentCache(i, s).layers[l].Append(ws.m.k, ws.now.key.RowsOf(at, at+s.Keys), ws.now.value.RowsOf(at, at+s.Keys))
 			at += s.Content
 		}
 	}
+	ws.resize(&a.att, rows, c.queryWidth())
+	grow(&a.lse, rows*c.Heads)
+	ws.attendAll(b, l, first)
+	growMat(&a.mid, rows, c.Hidden)
+	ws.rows(first, rows, (*Workspace).addAttention)
+}
 
-	att, lse := ws.resize(&a.att, rows, c.queryWidth()), grow(&a.lse, rows*c.Heads)
-	ws.eachSegment(b, first, func(_, from, to int, ends []int32, cache *Cache) {
-		k.Attend(att.Slice(from, to), q.Slice(from, to), ends, cache.layers[l], 0, c.KVHeads, lse[from*c.Heads:to*c.Heads], &ws.s)
-	})
-	mid := growMat(&a.mid, rows, c.Hidden)
-	blocks(first, rows, func(from, to int) {
-		copy(mid.RowsOf(from, to).Data, x.RowsOf(from, to).Data)
-		k.Mul(mid.RowsOf(from, to), att.Slice(from, to), w.fwd.o, true, &ws.s)
-	})
+// project computes queries, keys and values of the rows [from, to), with the temporary
+// memory of tmp.
+func (ws *Workspace) project(tmp *Workspace, from, to int) {
+	n, c, k := &ws.now, &ws.m.Config, ws.m.k
+	normed := ws.resize(&tmp.normed, to-from, c.Hidden)
+	k.RMSNorm(normed, n.x.RowsOf(from, to), n.w.normIn, n.a.rstdIn[from:to], float32(c.NormEps))
+	var list [3]product
+	todo := list[:0]
+	keys := min(to, n.content)
+	if !n.store || keys < from {
+		keys = from
+	}
+	key, value := n.key.RowsOf(from, keys), n.value.RowsOf(from, keys)
+	if from < keys {
+		part := normed.Slice(0, keys-from)
+		todo = append(todo, product{c: key, a: part, b: n.w.fwd.k}, product{c: value, a: part, b: n.w.fwd.v})
+	}
+	at := min(max(from, n.first), to)
+	q32 := growMat(&tmp.q32, to-at, c.queryWidth())
+	if at < to {
+		todo = append(todo, product{c: q32, a: normed.Slice(at-from, to-from), b: n.w.fwd.q})
+	}
+	tmp.mul(todo...)
+	n.tables.rotate(k, key, ws.pos[from:keys], c.HeadDim, 1)
+	n.tables.rotate(k, q32, ws.pos[at:to], c.HeadDim, 1)
+	k.Scale(q32.Data, float32(1/math.Sqrt(float64(c.HeadDim))))
+	k.Convert(n.a.q.Slice(at, to), q32)
+}
+
+// addAttention computes mid = x + o(attention) for the rows [from, to).
+func (ws *Workspace) addAttention(tmp *Workspace, from, to int) {
+	n := &ws.now
+	mid := kernels.NewMat(n.a.mid, n.x.Rows, n.x.Cols).RowsOf(from, to)
+	copy(mid.Data, n.x.RowsOf(from, to).Data)
+	tmp.mul(product{c: mid, a: n.a.att.Slice(from, to), b: n.w.fwd.o, acc: true})
 }
 
 // feedForward computes y = base + down(silu(gate(n)) * up(n)), n = norm(a.mid), for the
 // rows [first, R) of layer l; keep saves gate(n) and up(n).
 func (ws *Workspace) feedForward(l int, a *activations, y kernels.Mat, first int, keep bool) {
-	m, c, k := ws.m, &ws.m.Config, ws.m.k
-	w := &m.w.layers[l]
-	rows := y.Rows
-	mid, rstd := kernels.NewMat(a.mid, rows, c.Hidden), grow(&a.rstdPost, rows)
+	c, rows := &ws.m.Config, y.Rows
+	ws.now = layer{w: &ws.m.w.layers[l], a: a, y: y, keep: keep}
+	grow(&a.rstdPost, rows)
 	if keep {
 		ws.resize(&a.gate, rows, c.FFN)
 		ws.resize(&a.up, rows, c.FFN)
 	}
-	blocks(first, rows, func(from, to int) {
-		normed, ffn := ws.resize(&ws.normed, to-from, c.Hidden), ws.resize(&ws.ffn, to-from, c.FFN)
-		k.RMSNorm(normed, mid.RowsOf(from, to), w.normPost, rstd[from:to], float32(c.NormEps))
-		var gate, up kernels.Rows
-		if keep {
-			gate, up = a.gate.Slice(from, to), a.up.Slice(from, to)
-		}
-		k.MulGated(ffn, gate, up, normed, w.fwd.gate, w.fwd.up, &ws.s)
-		out := y.RowsOf(from, to)
-		if c.Residual == ResidualOfficial {
-			k.RMSNormApply(kernels.FloatRows(out), mid.RowsOf(from, to), w.normPost, rstd[from:to])
-		} else {
-			copy(out.Data, mid.RowsOf(from, to).Data)
-		}
-		k.Mul(out, ffn, w.fwd.down, true, &ws.s)
-	})
+	ws.rows(first, rows, (*Workspace).addFeedForward)
+}
+
+// addFeedForward is feedForward for the rows [from, to).
+func (ws *Workspace) addFeedForward(tmp *Workspace, from, to int) {
+	n, c, k := &ws.now, &ws.m.Config, ws.m.k
+	mid, rstd, out := kernels.NewMat(n.a.mid, n.y.Rows, c.Hidden).RowsOf(from, to), n.a.rstdPost[from:to], n.y.RowsOf(from, to)
+	normed, ffn := ws.resize(&tmp.normed, to-from, c.Hidden), ws.resize(&tmp.ffn, to-from, c.FFN)
+	k.RMSNorm(normed, mid, n.w.normPost, rstd, float32(c.NormEps))
+	var gate, up kernels.Rows
+	if n.keep {
+		gate, up = n.a.gate.Slice(from, to), n.a.up.Slice(from, to)
+	}
+	tmp.mulGated(ffn, gate, up, normed, &n.w.fwd)
+	if c.Residual == ResidualOfficial {
+		k.RMSNormApply(kernels.FloatRows(out), mid, n.w.normPost, rstd)
+	} else {
+		copy(out.Data, mid.Data)
+	}
+	tmp.mul(product{c: out, a: ffn, b: n.w.fwd.down, acc: true})
 }
 
 // eachSegment calls f for the content rows and for the query rows of every segment,
@@ -167,9 +198,4 @@ func (ws *Workspace) eachSegment(b *Batch, first int, f func(at, from, to int, e
 		c += s.Content
 		q += s.Query
 	}
-}
-
-// Logits computes the scores of the vocabulary for final query rows: dst [rows, V].
-func (m *Model) Logits(dst kernels.Mat, final kernels.Rows, s *kernels.Scratch) {
-	m.k.Mul(dst, final, m.w.head, false, s)
 }

@@ -181,7 +181,7 @@ func TestMemory(t *testing.T) {
 		}
 		C, Q := b.Rows()
 		e := map[kernels.Type]int{kernels.Float32: 4, kernels.BF16: 2}[typ]
-		R, B, L, H, F, q, kv, n, V := C+Q, blockRows, c.Layers, c.Hidden, c.FFN, c.queryWidth(), c.kvWidth(), c.Heads, lossChunk
+		R, B, L, H, F, q, kv, n, V := C+Q, blockRows, c.Layers, c.Hidden, c.FFN, c.queryWidth(), c.kvWidth(), c.Heads, headChunk
 		cache := 0
 		for range documents {
 			cache += m.NewCache(length - 1).Bytes()

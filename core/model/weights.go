@@ -11,7 +11,7 @@ type weights struct {
 	embed       kernels.Rows
 	master      *kernels.Mat      // of the embeddings, instead of embed; nil in a model that is only read
 	head        *kernels.Panels   // [H, V]
-	headBack    []*kernels.Panels // [lossChunk, H] each
+	headBack    []*kernels.Panels // [headChunk, H] each
 	typ         kernels.Type
 	tied        bool
 }
@@ -59,8 +59,8 @@ func (w *weights) readMaster(p *Params, c *Config) {
 		l.normIn, l.normPost = lp.NormIn, lp.NormPost
 		l.back.maps(lp, func(panels **kernels.Panels, m kernels.Mat) { *panels = kernels.NewPanels(w.typ, m.Rows, m.Cols) })
 	}
-	for at := 0; at < c.Vocab; at += lossChunk {
-		w.headBack = append(w.headBack, kernels.NewPanels(w.typ, min(lossChunk, c.Vocab-at), c.Hidden))
+	for at := 0; at < c.Vocab; at += headChunk {
+		w.headBack = append(w.headBack, kernels.NewPanels(w.typ, min(headChunk, c.Vocab-at), c.Hidden))
 	}
 }
 
@@ -72,7 +72,7 @@ func (l *layerWeights) pack(k *kernels.Kernels, p *LayerParams, s *kernels.Scrat
 func (w *weights) packHead(k *kernels.Kernels, head kernels.Mat, s *kernels.Scratch) {
 	w.head.PackTransposed(k, head, s)
 	for i, panels := range w.headBack {
-		panels.Pack(k, head.RowsOf(i*lossChunk, min((i+1)*lossChunk, head.Rows)), s)
+		panels.Pack(k, head.RowsOf(i*headChunk, min((i+1)*headChunk, head.Rows)), s)
 	}
 }
 

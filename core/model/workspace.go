@@ -1,6 +1,9 @@
 package model
 
-import "github.com/any-order/a3/core/kernels"
+import (
+	"github.com/any-order/a3/core/internal/parallel"
+	"github.com/any-order/a3/core/kernels"
+)
 
 // blockRows is how many rows go through a part of a layer together, so that what is
 // between two products stays in the second-level cache.
@@ -28,7 +31,7 @@ type Workspace struct {
 	ffn    kernels.Rows // [B, F], in the backward [R, F]
 	q32    []float32    // [B, q]
 	k, v   []float32    // [C, kv]
-	logits []float32    // [B, lossChunk]
+	logits []float32    // [B, headChunk]
 
 	// Of the backward.
 	dx         []float32    // [R, H]
@@ -44,13 +47,23 @@ type Workspace struct {
 	dqRows     kernels.Rows // [R, q]
 	dkRows     kernels.Rows // [C, kv]
 	dvRows     kernels.Rows // [C, kv]
-	dlogits    kernels.Rows // [Q, lossChunk]
-	max, sum   []float64    // [Q] of the softmax over the vocabulary
+	dlogits    kernels.Rows // [Q, headChunk]
+	softmax    []Softmax    // [Q]
 
 	pos   []int32 // [R] positions of all rows
 	nll   []float64
 	s     kernels.Scratch
 	cache []*Cache // keys and values of segments that bring no cache
+	now   layer
+
+	// Of a pass that a team shares.
+	team              *parallel.Team
+	mates             []*Workspace
+	byRows, byColumns bool
+	products          productTask
+	gated             gatedTask
+	attending         attendTask
+	dealt             rowsTask
 }
 
 // activations are what the backward of a layer needs of its forward, besides its input.
@@ -110,7 +123,7 @@ func blocks(from, to int, f func(from, to int)) {
 
 // Bytes returns the memory held, keys and values included.
 func (ws *Workspace) Bytes() int {
-	n := 8*(cap(ws.nll)+cap(ws.max)+cap(ws.sum)) + 4*cap(ws.pos)
+	n := 8*cap(ws.nll) + 16*cap(ws.softmax) + 4*cap(ws.pos)
 	floats, rows := ws.buffers()
 	for _, buf := range floats {
 		n += 4 * cap(*buf)

@@ -1,0 +1,29 @@
+package kernels
+
+// Views of some columns, for threads that share one product: whole panels each, so that
+// nobody writes to the padding of another.
+
+// Count returns the number of panels.
+func (p *Panels) Count() int { return (p.N + panelWidth - 1) / panelWidth }
+
+// ColumnsOf returns a view of the panels [from, to), and the columns [c0, c1) in them.
+func (p *Panels) ColumnsOf(from, to int) (part Panels, c0, c1 int) {
+	c0, c1 = from*panelWidth, min(to*panelWidth, p.N)
+	return p.Columns(c0, c1), c0, c1
+}
+
+// ColsOf returns the view of columns [from, to) as a result of products. from is that of
+// a panel, and so is to, unless it is Cols.
+func (r Rows) ColsOf(from, to int) Rows {
+	if r.h == nil {
+		return FloatRows(r.Mat().ColsOf(from, to))
+	}
+	if from%panelWidth != 0 || to%panelWidth != 0 && to != r.Cols || from > to || to > r.Cols {
+		panic(ShapeError{"Rows.ColsOf", "whole panels", "a part of one"})
+	}
+	v := Rows{N: r.N, Cols: to - from, stride: r.stride, h: r.h[:0:0]}
+	if r.N > 0 {
+		v.h = r.h[from : (r.N-1)*r.stride+roundUp(to, panelWidth)]
+	}
+	return v
+}

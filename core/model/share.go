@@ -1,0 +1,192 @@
+package model
+
+import (
+	"github.com/any-order/a3/core/internal/parallel"
+	"github.com/any-order/a3/core/kernels"
+)
+
+// A pass can be shared by a team, in one of two ways, with the same bits. With few rows
+// the members take columns of every product, so that each weight is read by one of them;
+// with many they take rows. Attention is dealt by key/value heads, and blocks of rows.
+
+// shareRows is how many rows a member must have for a pass to be shared by rows.
+const shareRows = 32
+
+// shareWork is how many multiplications a step of a pass must have for the team to be
+// called: below, handing it out takes longer than half of it.
+const shareWork = 1 << 15
+
+// Share lets a team compute the passes of ws, which is the workspace of member 0; mates
+// are those of all members and lend their temporary memory. A nil team ends it.
+func (ws *Workspace) Share(team *parallel.Team, mates []*Workspace) {
+	ws.team, ws.mates = team, mates
+	if team != nil && team.Size() == 1 {
+		ws.team = nil
+	}
+}
+
+// share chooses how the team shares a pass of n rows.
+func (ws *Workspace) share(n int) {
+	ws.byRows = ws.team != nil && n >= shareRows*ws.team.Size()
+	ws.byColumns = ws.team != nil && !ws.byRows
+}
+
+// pieces returns in how many pieces the team does work of n equal units: one a member,
+// or a few, so that one that comes late gets less.
+func (ws *Workspace) pieces(n int) int {
+	size := ws.team.Size()
+	return min(n, size*min(max(n/(8*size), 1), 4))
+}
+
+// product is c = a b, or c += a b.
+type product struct {
+	c   kernels.Mat
+	a   kernels.Rows
+	b   *kernels.Panels
+	acc bool
+}
+
+// productTask computes products that do not depend on each other, by columns.
+type productTask struct {
+	ws             *Workspace
+	list           []product
+	panels, pieces int // of all products together
+}
+
+func (t *productTask) Piece(member, i int) {
+	s, k := &t.ws.mates[member].s, t.ws.m.k
+	from, to := i*t.panels/t.pieces, (i+1)*t.panels/t.pieces
+	for j := range t.list {
+		p := &t.list[j]
+		n := p.b.Count()
+		if lo, hi := max(from, 0), min(to, n); lo < hi {
+			part, c0, c1 := p.b.ColumnsOf(lo, hi)
+			k.Mul(p.c.ColsOf(c0, c1), p.a, &part, p.acc, s)
+		}
+		from, to = from-n, to-n
+	}
+}
+
+// mul computes products that do not depend on each other.
+func (ws *Workspace) mul(list ...product) {
+	t := &ws.products
+	work := 0
+	t.panels = 0
+	for i := range list {
+		p := &list[i]
+		work += p.a.N * p.b.K * p.b.N
+		t.panels += p.b.Count()
+	}
+	if !ws.byColumns || work < shareWork {
+		for i := range list {
+			p := &list[i]
+			ws.m.k.Mul(p.c, p.a, p.b, p.acc, &ws.s)
+		}
+		return
+	}
+	t.ws, t.list, t.pieces = ws, append(t.list[:0], list...), ws.pieces(t.panels)
+	ws.team.Do(t.pieces, t)
+}
+
+// gatedTask computes the first half of a feed-forward block, by columns.
+type gatedTask struct {
+	ws       *Workspace
+	ffn, a   kernels.Rows
+	gate, up *kernels.Panels
+	pieces   int
+}
+
+func (t *gatedTask) Piece(member, i int) {
+	n := t.gate.Count()
+	from, to := i*n/t.pieces, (i+1)*n/t.pieces
+	gate, c0, c1 := t.gate.ColumnsOf(from, to)
+	up, _, _ := t.up.ColumnsOf(from, to)
+	t.ws.m.k.MulGated(t.ffn.ColsOf(c0, c1), kernels.Rows{}, kernels.Rows{}, t.a, &gate, &up, &t.ws.mates[member].s)
+}
+
+// mulGated is kernels.MulGated.
+func (ws *Workspace) mulGated(ffn, gate, up, a kernels.Rows, w *linear) {
+	if !ws.byColumns || gate.N > 0 || a.N*a.Cols*ffn.Cols < shareWork {
+		ws.m.k.MulGated(ffn, gate, up, a, w.gate, w.up, &ws.s)
+		return
+	}
+	t := &ws.gated
+	*t = gatedTask{ws: ws, ffn: ffn, a: a, gate: w.gate, up: w.up, pieces: ws.pieces(w.gate.Count())}
+	ws.team.Do(t.pieces, t)
+}
+
+// attendTask is the attention of a layer, by key/value heads and blocks of rows.
+type attendTask struct {
+	ws     *Workspace
+	l      int
+	blocks []attendBlock
+}
+
+// attendBlock are rows [from, to) of a pass that belong to one segment.
+type attendBlock struct {
+	from, to int
+	ends     []int32
+	cache    *Cache
+}
+
+func (t *attendTask) Piece(member, i int) {
+	b, g := &t.blocks[i/t.ws.m.Config.KVHeads], i%t.ws.m.Config.KVHeads
+	t.ws.attend(t.l, b, g, g+1, &t.ws.mates[member].s)
+}
+
+// attend computes attention of a block of rows for the key/value heads [g0, g1).
+func (ws *Workspace) attend(l int, b *attendBlock, g0, g1 int, s *kernels.Scratch) {
+	a, heads := ws.now.a, ws.m.Config.Heads
+	ws.m.k.Attend(a.att.Slice(b.from, b.to), a.q.Slice(b.from, b.to), b.ends, b.cache.layers[l], g0, g1, a.lse[b.from*heads:b.to*heads], s)
+}
+
+// attendAll computes the attention of layer l for the rows from first.
+func (ws *Workspace) attendAll(b *Batch, l, first int) {
+	t := &ws.attending
+	t.ws, t.l, t.blocks = ws, l, t.blocks[:0]
+	work, c := 0, &ws.m.Config
+	ws.eachSegment(b, first, func(_, from, to int, ends []int32, cache *Cache) {
+		at := from
+		blocks(from, to, func(from, to int) {
+			t.blocks = append(t.blocks, attendBlock{from, to, ends[from-at : to-at], cache})
+		})
+		work += (to - from) * cache.Len() * c.queryWidth()
+	})
+	if ws.team != nil && work >= shareWork {
+		ws.team.Do(len(t.blocks)*c.KVHeads, t)
+		return
+	}
+	for i := range t.blocks {
+		ws.attend(l, &t.blocks[i], 0, c.KVHeads, &ws.s)
+	}
+}
+
+// rowsTask computes a part of a layer, by rows.
+type rowsTask struct {
+	ws       *Workspace
+	part     rowsPart
+	from, to int
+	size     int // rows of a piece
+}
+
+// rowsPart is a part of a layer's forward that treats each row by itself: it computes
+// rows [from, to) with the temporary memory of w, which may be that of a mate.
+type rowsPart func(ws, w *Workspace, from, to int)
+
+func (t *rowsTask) Piece(member, i int) {
+	from := t.from + i*t.size
+	t.part(t.ws, t.ws.mates[member], from, min(from+t.size, t.to))
+}
+
+// rows computes a part of a layer for the rows [from, to), in blocks.
+func (ws *Workspace) rows(from, to int, part rowsPart) {
+	if !ws.byRows {
+		blocks(from, to, func(from, to int) { part(ws, ws, from, to) })
+		return
+	}
+	t := &ws.dealt
+	n := 2 * ws.team.Size()
+	size := min(((to-from+n-1)/n+31)/32*32, blockRows)
+	*t = rowsTask{ws: ws, part: part, from: from, to: to, size: max(size, 1)}
+	ws.team.Do((to-from+t.size-1)/t.size, t)
+}
