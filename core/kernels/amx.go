@@ -2,17 +2,16 @@ package kernels
 
 // tileConfig is the operand of LDTILECFG.
 type tileConfig struct {
-	palette, startRow byte
-	_                 [14]byte
-	colBytes          [16]uint16
-	rows              [16]byte
+	palette  byte
+	_        [15]byte
+	colBytes [16]uint16
+	rows     [16]byte
 }
 
-// newTileConfig returns the shapes of the tiles for two groups of rows of a, each at most
-// 16: tiles 0 and 1 are the first group's results, 2 and 3 the second's.
-func newTileConfig(first, second int) (c tileConfig) {
+// newTileConfig returns the shapes of the tiles for m rows of a, 1 to 32.
+func newTileConfig(m int) (c tileConfig) {
 	c.palette = 1
-	for t, rows := range [8]int{first, first, second, second, first, second, 16, 16} {
+	for t, rows := range [8]int{min(m, 16), min(m, 16), m - 16, m - 16, min(m, 16), m - 16, 16, 16} {
 		if rows > 0 {
 			c.colBytes[t], c.rows[t] = 64, byte(rows)
 		}
@@ -20,15 +19,11 @@ func newTileConfig(first, second int) (c tileConfig) {
 	return c
 }
 
-// newTileConfigs returns the configurations for 1 to 32 rows, and those for 1 to 16 rows
-// in two planes. The first is not used.
-func newTileConfigs() (rows, planes []tileConfig) {
-	rows, planes = make([]tileConfig, 33), make([]tileConfig, 17)
-	for m := 1; m < len(rows); m++ {
-		rows[m] = newTileConfig(min(m, 16), max(m-16, 0))
+// newTileConfigs returns the configurations for 1 to 32 rows; the first is not used.
+func newTileConfigs() []tileConfig {
+	list := make([]tileConfig, 33)
+	for m := 1; m < len(list); m++ {
+		list[m] = newTileConfig(m)
 	}
-	for m := 1; m < len(planes); m++ {
-		planes[m] = newTileConfig(m, m)
-	}
-	return rows, planes
+	return list
 }

@@ -21,7 +21,7 @@ type tileOperands struct {
 }
 
 // readAhead is how many bytes of weights are asked for before they are used.
-const readAhead = 8 << 10
+const readAhead = 6 << 10
 
 // panelTiles computes tiles [panels][m][32] = a b, or adds to them, for m rows of bf16
 // and panels in pairs that follow each other; inner is a multiple of 32.
@@ -53,22 +53,21 @@ func (k *Kernels) panelTiles(tile, a unsafe.Pointer, stride int, b unsafe.Pointe
 	}
 }
 
-// planeTiles computes sums [panels][groups][32][32] = a b, or adds to them, for groups
-// of 16 rows in planes and panels in quads that follow each other; inner is a multiple
-// of 64.
+// planeTiles computes sums [panels][groups][2][rows][32] = a b, or adds to them, for the
+// groups of rows of a in planes and panels in quads that follow each other; inner is a
+// multiple of 64.
 //
-//	for l := range inner { sums[p,g,i,j] += a[g,i,l] * b[p,l/4,j,l%4] }
+//	for l := range inner { sums[p,g,t,i,j] += a[g,t,i,l] * b[p,l/4,j,l%4] }
 func (k *Kernels) planeTiles(sums []int32, a planes, l0 int, b unsafe.Pointer, inner, panels int, acc bool) {
-	groups := (a.n + 15) / 16
-	_ = sums[panels*groups*1024-1]
-	rows := 16 // of a group; those behind the last of several groups are computed too
-	if groups == 1 {
-		rows = a.n
-	}
-	o := tileOperands{config: &k.planes[rows], a: unsafe.Pointer(&a.q[l0]), b: b, c: unsafe.Pointer(&sums[0]), stride: uintptr(a.stride),
-		steps: inner / 64, blocks: groups, panels: panels, next: uintptr(groups) * 4096, ahead: readAhead, quads: 1}
+	_ = sums[panels*a.groups*2*a.rows*panelWidth-1]
+	o := tileOperands{config: &k.config[2*a.rows], a: ptr(a.q, l0), b: b, c: ptr(sums, 0), stride: uintptr(a.stride),
+		steps: inner / 64, blocks: a.groups, panels: panels, next: uintptr(a.groups*2*a.rows) * 128, ahead: readAhead, quads: 1}
 	if acc {
 		o.acc = 1
+	}
+	if 2*a.rows <= 16 { // both planes are one tile
+		tileRows(&o)
+		return
 	}
 	tileBlocks(&o)
 }
@@ -89,7 +88,7 @@ func planeRowAMX(hi, lo *int8, x *uint16, n int, inverse float32)
 func maxMagnitudeAMX(x *uint16, n int) uint16
 
 //go:noescape
-func sumsToTileAMX(tile *float32, sums *int32, rowScale *float32, rows int, scale *float32)
+func sumsToTileAMX(tile *float32, sums *int32, low uintptr, rowScale *float32, rows int, scale *float32)
 
 //go:noescape
 func scaleMulBF16AMX(dst *uint16, x, w *float32, n int, s float32)

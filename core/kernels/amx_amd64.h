@@ -27,3 +27,6 @@
 #define VCVTNE2PS2BF16(lo, hi, d) EVEX38(3, 0x72, d, hi, lo)
 // the lower half of d = 16 bf16 of s
 #define VCVTNEPS2BF16(s, d) EVEX38(2, 0x72, d, 0, s)
+
+// PREFETCHW asks for the cache line at [base + disp], to be written.
+#define PREFETCHW(base, disp) BYTE $(0x40 | ((base)>>3)); BYTE $0x0F; BYTE $0x0D; BYTE $(0x88 | ((base)&7)); LONG $(disp)

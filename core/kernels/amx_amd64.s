@@ -20,27 +20,48 @@
 	ADDQ $64, R11; \
 	ADDQ $2048, BX
 
-// The same with at most 16 rows of a.
-#define HALFSTEP(TDP) \
+// AHEAD asks for 256 of the bytes of b that a later step will want. They stand between
+// the other instructions, so that memory never waits for products nor they for memory.
+#define AHEAD(off) PREFETCHT0 (off)(BX)(R13*1); PREFETCHT0 (off+64)(BX)(R13*1); PREFETCHT0 (off+128)(BX)(R13*1); PREFETCHT0 (off+192)(BX)(R13*1)
+
+#define STEPAHEAD(TDP) \
+	AHEAD(0); \
 	TILELOADD(6, 3, 12, 0); \
+	AHEAD(256); \
 	TILELOADD(4, 2, 9, 0); \
+	AHEAD(512); \
 	TDP(0, 4, 6); \
+	AHEAD(768); \
+	TILELOADD(5, 11, 9, 0); \
+	AHEAD(1024); \
+	TDP(2, 5, 6); \
+	AHEAD(1280); \
 	TILELOADD(7, 3, 12, 64); \
+	AHEAD(1536); \
+	TDP(1, 4, 7); \
+	AHEAD(1792); \
+	TDP(3, 5, 7); \
+	ADDQ $64, DX; \
+	ADDQ $64, R11; \
+	ADDQ $2048, BX
+
+// The same with one tile of a.
+#define HALFSTEPAHEAD(TDP) \
+	AHEAD(0); \
+	AHEAD(256); \
+	TILELOADD(6, 3, 12, 0); \
+	AHEAD(512); \
+	TILELOADD(4, 2, 9, 0); \
+	AHEAD(768); \
+	TDP(0, 4, 6); \
+	AHEAD(1024); \
+	AHEAD(1280); \
+	TILELOADD(7, 3, 12, 64); \
+	AHEAD(1536); \
+	AHEAD(1792); \
 	TDP(1, 4, 7); \
 	ADDQ $64, DX; \
 	ADDQ $2048, BX
-
-// Asks for the 2 KiB of b that a later step will want.
-#define AHEAD4(off) PREFETCHT0 (off)(BX)(R13*1); PREFETCHT0 (off+64)(BX)(R13*1); PREFETCHT0 (off+128)(BX)(R13*1); PREFETCHT0 (off+192)(BX)(R13*1)
-#define AHEAD \
-	AHEAD4(0); \
-	AHEAD4(256); \
-	AHEAD4(512); \
-	AHEAD4(768); \
-	AHEAD4(1024); \
-	AHEAD4(1280); \
-	AHEAD4(1536); \
-	AHEAD4(1792)
 
 // func tileBlocks(o *tileOperands)
 TEXT ·tileBlocks(SB), NOSPLIT, $0-8
@@ -87,8 +108,7 @@ choose:
 	JNE  pairs
 
 firstpairs:
-	AHEAD
-	STEP(TDPBF16PS)
+	STEPAHEAD(TDPBF16PS)
 	DECQ R8
 	JNZ  firstpairs
 	JMP  store
@@ -104,8 +124,7 @@ quads:
 	JNE  laterquads
 
 firstquads:
-	AHEAD
-	STEP(TDPBSSD)
+	STEPAHEAD(TDPBSSD)
 	DECQ R8
 	JNZ  firstquads
 	JMP  store
@@ -130,7 +149,8 @@ store:
 	TILERELEASE
 	RET
 
-// func tileRows(o *tileOperands): at most 16 rows of a
+// func tileRows(o *tileOperands)
+// for at most 16 rows of a
 TEXT ·tileRows(SB), NOSPLIT, $0-8
 	MOVQ o+0(FP), AX
 	MOVQ 0(AX), BX
@@ -148,18 +168,28 @@ panel:
 	JNE  load
 	TILEZERO(0)
 	TILEZERO(1)
-	JMP  step
+	JMP  choose
 
 load:
 	TILELOADD(0, 7, 12, 0)
 	TILELOADD(1, 7, 12, 64)
 
-step:
-	AHEAD
-	HALFSTEP(TDPBF16PS)
-	DECQ R8
-	JNZ  step
+choose:
+	CMPQ 88(AX), $0
+	JNE  quads
 
+pairs:
+	HALFSTEPAHEAD(TDPBF16PS)
+	DECQ R8
+	JNZ  pairs
+	JMP  store
+
+quads:
+	HALFSTEPAHEAD(TDPBSSD)
+	DECQ R8
+	JNZ  quads
+
+store:
 	TILESTORED(0, 7, 12, 0)
 	TILESTORED(1, 7, 12, 64)
 	ADDQ 72(AX), DI

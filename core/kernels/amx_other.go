@@ -14,7 +14,7 @@ func (k *Kernels) planeTiles(_ []int32, _ planes, _ int, _ unsafe.Pointer, _, _ 
 }
 func planeRowAMX(_, _ *int8, _ *uint16, _ int, _ float32)                          {}
 func maxMagnitudeAMX(_ *uint16, _ int) uint16                                      { return 0 }
-func sumsToTileAMX(_ *float32, _ *int32, _ *float32, _ int, _ *float32)            {}
+func sumsToTileAMX(_ *float32, _ *int32, _ uintptr, _ *float32, _ int, _ *float32) {}
 func scaleMulBF16AMX(_ *uint16, _, _ *float32, _ int, _ float32)                   {}
 func toBF16AMX(_ *uint16, _ *float32, _ int)                                       {}
 func tileToBF16AMX(_ *uint16, _ uintptr, _ *float32, _ int)                        {}

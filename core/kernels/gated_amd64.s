@@ -4,7 +4,9 @@
 #include "amx_amd64.h"
 #include "exp512_amd64.h"
 
-// The gated feed-forward on tiles [rows][32] of float32, to and from rows of bf16.
+// The gated feed-forward on tiles [rows][32] of float32, to and from rows of bf16. Rows lie
+// too far apart for the hardware to guess what comes next: each asks for the line beside
+// its own, which the next tile needs.
 
 DATA gatec<>+0(SB)/4, $0xc2a00000 // -80: exp(80) is finite, and 1/(1+exp(80)) as good as 0
 DATA gatec<>+4(SB)/4, $0x40000000 // 2
@@ -49,6 +51,8 @@ row:
 	VCVTNE2PS2BF16(2, 3, 11)
 	VMOVDQU64 Z10, (R8)
 	VMOVDQU64 Z11, (R9)
+	PREFETCHW(8, 64)
+	PREFETCHW(9, 64)
 	ADDQ DX, R8
 	ADDQ DX, R9
 
@@ -59,6 +63,7 @@ result:
 	VMULPS Z3, Z1, Z1
 	VCVTNE2PS2BF16(0, 1, 10)
 	VMOVDQU64 Z10, (DI)
+	PREFETCHW(7, 64)
 	ADDQ $128, SI
 	ADDQ $128, BX
 	ADDQ DX, DI
@@ -117,6 +122,11 @@ row:
 	VMOVDQU64 Z0, (DI)
 	VMOVDQU64 Z2, (R8)
 	VMOVDQU64 Z12, (R9)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 64(BX)
+	PREFETCHW(7, 64)
+	PREFETCHW(8, 64)
+	PREFETCHW(9, 64)
 	ADDQ DX, SI
 	ADDQ DX, BX
 	ADDQ DX, DI

@@ -75,24 +75,25 @@ func (p *Panels) packInt8(k *Kernels, n0, n int, column func(j int) []float32, s
 	k.transposePairs(asPairs(p.q[n0*p.inner:][:panelWidth*p.inner]), 2*panelWidth, asPairs(rows), p.inner/2, panelWidth, p.inner/4)
 }
 
-// planes are rows of bfloat16 as integers, in groups of 16 rows: 16 rows of hi, then
-// 16 of lo, each filled up with zeros to the inner dimension of the panels. Rows behind
-// the last are there, and mean nothing.
+// planes are rows of bfloat16 as integers: first the hi of a group of rows, then the lo,
+// each row filled up with zeros to the inner dimension of the panels. Up to 8 rows are
+// one group, so that a tile holds both planes; more are groups of 16, where rows behind
+// the last mean nothing.
 type planes struct {
-	n, stride int
-	q         []int8
-	scale     []float32 // of each row
+	n, groups, rows, stride int
+	q                       []int8
+	scale                   []float32 // of each row
 }
 
 // toPlanes stores rows as integers; inner is a multiple of 64.
 func (k *Kernels) toPlanes(a Rows, inner int, s *Scratch) planes {
-	groups := (a.N + 15) / 16
-	p := planes{n: a.N, stride: (inner/64 | 1) * 64}
-	p.q, p.scale = grow(&s.planes, groups*32*p.stride), grow(&s.rowScale, groups*16)
+	p := planes{n: a.N, groups: (a.N + 15) / 16, rows: a.N, stride: (inner/64 | 1) * 64}
+	if p.rows > 8 {
+		p.rows = 16
+	}
+	p.q, p.scale = grow(&s.planes, p.groups*2*p.rows*p.stride), grow(&s.rowScale, a.N)
 	for i := range a.N {
-		x := a.row(i)
-		at := (i/16*32 + i%16) * p.stride
-		hi, lo := p.q[at:][:inner], p.q[at+16*p.stride:][:inner]
+		x, hi, lo := a.row(i), p.row(i, 0)[:inner], p.row(i, 1)[:inner]
 		var inverse float32
 		p.scale[i], inverse = scaleOf(uint32(maxMagnitudeAMX(&x[0], len(x)))<<16, 127*128)
 		if inverse == 0 {
@@ -107,16 +108,23 @@ func (k *Kernels) toPlanes(a Rows, inner int, s *Scratch) planes {
 	return p
 }
 
+// row returns the hi (0) or lo (1) of row i.
+func (p planes) row(i, plane int) []int8 {
+	at := (i/16*2+plane)*p.rows + i%16
+	return p.q[at*p.stride:][:p.stride]
+}
+
 // mulInt8 computes tiles [panels][a.n][32] = a b for panels of b from column n0.
 func (k *Kernels) mulInt8(tile []float32, a planes, b *Panels, n0, panels int, s *Scratch) {
-	groups := (a.n + 15) / 16
-	sums := grow(&s.sums, panels*groups*1024)
+	size := a.rows * panelWidth // of a plane's sums
+	sums := grow(&s.sums, panels*a.groups*2*size)
 	eachStep(a.n, b.inner, 2*tileK, func(l0, inner int) {
 		k.planeTiles(sums, a, l0, ptr(b.q, n0*b.inner+l0*panelWidth), inner, panels, l0 > 0)
 	})
 	for p := range panels {
 		for i := 0; i < a.n; i += 16 {
-			sumsToTileAMX(&tile[(p*a.n+i)*panelWidth], &sums[(p*groups+i/16)*1024], &a.scale[i], min(16, a.n-i), &b.scale[n0+p*panelWidth])
+			sumsToTileAMX(&tile[0], &sums[0], 4*uintptr(size), &a.scale[i], min(16, a.n-i), &b.scale[n0+p*panelWidth])
+			tile, sums = tile[min(16, a.n-i)*panelWidth:], sums[2*size:]
 		}
 	}
 }

@@ -64,14 +64,15 @@ loop:
 	VZEROUPPER
 	RET
 
-// func sumsToTileAMX(tile *float32, sums *int32, rowScale *float32, rows int, scale *float32)
-// tile[i,j] = (128*sums[i,j] + sums[16+i,j]) * scale[j] * rowScale[i], rows of 32
-TEXT ·sumsToTileAMX(SB), NOSPLIT, $0-40
+// func sumsToTileAMX(tile *float32, sums *int32, low uintptr, rowScale *float32, rows int, scale *float32)
+// tile[i,j] = (128*sums[i,j] + sums[low+i,j]) * scale[j] * rowScale[i], rows of 32, low in bytes
+TEXT ·sumsToTileAMX(SB), NOSPLIT, $0-48
 	MOVQ tile+0(FP), DI
 	MOVQ sums+8(FP), SI
-	MOVQ rowScale+16(FP), DX
-	MOVQ rows+24(FP), CX
-	MOVQ scale+32(FP), BX
+	MOVQ low+16(FP), R8
+	MOVQ rowScale+24(FP), DX
+	MOVQ rows+32(FP), CX
+	MOVQ scale+40(FP), BX
 	VMOVUPS (BX), Z4
 	VMOVUPS 64(BX), Z5
 	MOVL $0x43000000, AX      // 128
@@ -81,8 +82,8 @@ row:
 	VBROADCASTSS (DX), Z7
 	VCVTDQ2PS (SI), Z0
 	VCVTDQ2PS 64(SI), Z1
-	VCVTDQ2PS 2048(SI), Z2
-	VCVTDQ2PS 2112(SI), Z3
+	VCVTDQ2PS (SI)(R8*1), Z2
+	VCVTDQ2PS 64(SI)(R8*1), Z3
 	VFMADD231PS Z6, Z0, Z2
 	VFMADD231PS Z6, Z1, Z3
 	VMULPS Z4, Z2, Z2

@@ -76,8 +76,7 @@ func TestPlanes(t *testing.T) {
 				t.Fatalf("row %d: scale %v for magnitudes up to %v", i, scale, most)
 			}
 			for j := range inner {
-				at := (i/16*32+i%16)*p.stride + j
-				hi, lo := p.q[at], p.q[at+16*p.stride]
+				hi, lo := p.row(i, 0)[j], p.row(i, 1)[j]
 				want := 0.0
 				if j < cols && most > 0 {
 					want = float64(a.At(i, j)) / most * 127 * 128

@@ -56,7 +56,6 @@ type Kernels struct {
 	simd   simd
 	tiles  bool         // AMX tiles may be used, and bfloat16 instructions
 	config []tileConfig // shapes of tiles by number of rows, if tiles
-	planes []tileConfig // the same for rows in two planes of int8
 	blocks sync.Pool    // of *[]float32: one packed block of a panel, for mulStrided
 }
 
@@ -79,7 +78,7 @@ func Open(level Level) (*Kernels, error) {
 				k.simd = simd256
 			}
 			if k.tiles {
-				k.config, k.planes = newTileConfigs()
+				k.config = newTileConfigs()
 			}
 			k.blocks.New = func() any { b := Aligned(blockK * panelWidth); return &b }
 			return k, nil
