@@ -103,7 +103,7 @@ func tileToBF16AMX(dst *uint16, stride uintptr, tile *float32, rows int)
 func tileFromBF16AMX(tile *float32, src *uint16, stride uintptr, rows int)
 
 //go:noescape
-func tileStoreAVX512(c *float32, stride uintptr, tile *float32, rows int, mask uint32, acc uint32)
+func tileStoreAVX512(c *float32, stride uintptr, tile *float32, rows int, mask uint32, base *float32, baseStride uintptr)
 
 //go:noescape
 func pairsAMX(dst, src *uint16, stride uintptr, pairs int)

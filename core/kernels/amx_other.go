@@ -19,7 +19,7 @@ func scaleMulBF16AMX(_ *uint16, _, _ *float32, _ int, _ float32)                
 func toBF16AMX(_ *uint16, _ *float32, _ int)                                       {}
 func tileToBF16AMX(_ *uint16, _ uintptr, _ *float32, _ int)                        {}
 func tileFromBF16AMX(_ *float32, _ *uint16, _ uintptr, _ int)                      {}
-func tileStoreAVX512(_ *float32, _ uintptr, _ *float32, _ int, _ uint32, _ uint32) {}
+func tileStoreAVX512(_ *float32, _ uintptr, _ *float32, _ int, _ uint32, _ *float32, _ uintptr) {}
 func pairsAMX(_, _ *uint16, _ uintptr, _ int)                                      {}
 func transpose16AMX(_ unsafe.Pointer, _ uintptr, _ unsafe.Pointer, _ uintptr)      {}
 func gatedAMX(_, _, _ *uint16, _ uintptr, _, _ *float32, _ int)                    {}

@@ -3,25 +3,35 @@ package kernels
 import "fmt"
 
 // KV holds the keys and values of one segment in one layer, in generation order: what
-// rows attend to, and what decoding keeps between steps. Keys are stored as panels of
-// 32 (for q kᵀ), values as rows (for p v); both are padded so that the product kernels
-// can read whole tiles.
+// rows attend to, and what decoding keeps between steps. They are stored as the
+// products want them, each head for itself:
+//
+//	float32  keys [capacity/32][Dim][32], values [capacity][width]
+//	bf16     keys [capacity][width], values [capacity/32][width][32]
+//
+// where width is Dim rounded up to a multiple of 32 with zeros. In bf16, the rest of the
+// last 32 keys is zero too: tiles read it.
 type KV struct {
-	Heads, Dim int       // key/value heads, and floats a head
-	Len        int       // keys stored
-	capacity   int       // multiple of panelWidth
-	vdim       int       // Dim rounded up to panelWidth
-	typ        Type      // Float32 or BF16
-	k          []float32 // [Heads][capacity/32][Dim][32]
-	v          []float32 // [Heads][capacity][vdim]
+	Heads, Dim int // key/value heads, and elements a head
+	Len        int // keys stored
+	capacity   int // a multiple of panelWidth
+	width      int
+	typ        Type // Float32 or BF16
+	k, v       []float32
+	kh, vh     []uint16
 }
 
 // NewKV allocates room for n keys, held in the type of rows that go with weights of type
 // t: Float32, or BF16.
 func NewKV(t Type, heads, dim, n int) *KV {
-	kv := &KV{typ: t.RowType(), Heads: heads, Dim: dim, capacity: roundUp(n, panelWidth), vdim: roundUp(dim, panelWidth)}
-	kv.k = Aligned(heads * kv.capacity * dim)
-	kv.v = Aligned(heads * kv.capacity * kv.vdim)
+	kv := &KV{typ: t.RowType(), Heads: heads, Dim: dim, capacity: roundUp(n, panelWidth), width: roundUp(dim, panelWidth)}
+	if kv.typ == Float32 {
+		kv.k = Aligned(heads * kv.capacity * dim)
+		kv.v = Aligned(heads * kv.capacity * kv.width)
+	} else {
+		kv.kh = aligned[uint16](heads * kv.capacity * kv.width)
+		kv.vh = aligned[uint16](heads * kv.capacity * kv.width)
+	}
 	return kv
 }
 
@@ -32,7 +42,7 @@ func (kv *KV) Type() Type { return kv.typ }
 func (kv *KV) Cap() int { return kv.capacity }
 
 // Bytes returns the memory held.
-func (kv *KV) Bytes() int { return 4 * (len(kv.k) + len(kv.v)) }
+func (kv *KV) Bytes() int { return 4*(len(kv.k)+len(kv.v)) + 2*(len(kv.kh)+len(kv.vh)) }
 
 // Truncate forgets all but the first n keys.
 func (kv *KV) Truncate(n int) {
@@ -40,47 +50,115 @@ func (kv *KV) Truncate(n int) {
 		panic(ShapeError{"KV.Truncate", fmt.Sprintf("0 to %d", kv.Len), fmt.Sprint(n)})
 	}
 	kv.Len = n
+	if kv.typ == Float32 || n%panelWidth == 0 { // the next 32 keys are cleared when they begin
+		return
+	}
+	for h := range kv.Heads {
+		clear(kv.keyRows(h)[n*kv.width : roundUp(n, panelWidth)*kv.width])
+		block := kv.valueBlock(h, n/panelWidth)
+		for d := range kv.width {
+			clear(block[d*panelWidth+n%panelWidth : (d+1)*panelWidth])
+		}
+	}
 }
 
-// Append stores the keys and values of further rows, rounded to kv's type; both are
-// [R, Heads*Dim].
-func (kv *KV) Append(kernels *Kernels, k, v Mat) {
+// Append stores further keys and values, rounded to kv's type; both are [R, Heads*Dim].
+func (kv *KV) Append(k *Kernels, keys, values Mat) {
 	width := kv.Heads * kv.Dim
-	round := func(x float32) float32 { return x }
-	if kv.typ == BF16 {
-		round = func(x float32) float32 { return fromBF16(toBF16(x)) }
-	}
-	if k.Rows != v.Rows || k.Cols != width || v.Cols != width || kv.Len+k.Rows > kv.capacity {
+	if keys.Rows != values.Rows || keys.Cols != width || values.Cols != width || kv.Len+keys.Rows > kv.capacity {
 		panic(ShapeError{"KV.Append", fmt.Sprintf("R x %d, at most %d rows", width, kv.capacity-kv.Len),
-			fmt.Sprintf("k %dx%d, v %dx%d", k.Rows, k.Cols, v.Rows, v.Cols)})
+			fmt.Sprintf("keys %dx%d, values %dx%d", keys.Rows, keys.Cols, values.Rows, values.Cols)})
 	}
-	for r := range k.Rows {
-		i := kv.Len + r
-		kr, vr := k.Row(r), v.Row(r)
-		for h := range kv.Heads {
-			panel := kv.keys(h, i/panelWidth)
-			for d, x := range kr[h*kv.Dim : (h+1)*kv.Dim] {
-				panel[d*panelWidth+i%panelWidth] = round(x)
-			}
-			for d, x := range vr[h*kv.Dim : (h+1)*kv.Dim] {
-				kv.values(h)[i*kv.vdim+d] = round(x)
+	for r := 0; r < keys.Rows; {
+		n := 1
+		switch {
+		case kv.typ == Float32:
+			kv.appendFloat(keys.Row(r), values.Row(r))
+		case kv.Len%panelWidth == 0 && keys.Rows-r >= panelWidth:
+			n = panelWidth
+			kv.appendBlock(k, keys.RowsOf(r, r+n), values.RowsOf(r, r+n))
+		default:
+			kv.appendBF16(k, keys.Row(r), values.Row(r))
+		}
+		r += n
+		kv.Len += n
+	}
+}
+
+func (kv *KV) appendFloat(key, value []float32) {
+	i := kv.Len
+	for h := range kv.Heads {
+		from, to := h*kv.Dim, (h+1)*kv.Dim
+		panel := kv.keyPanel(h, i/panelWidth)
+		for d, x := range key[from:to] {
+			panel[d*panelWidth+i%panelWidth] = x
+		}
+		copy(kv.valueRows(h)[i*kv.width:], value[from:to])
+	}
+}
+
+func (kv *KV) appendBF16(k *Kernels, key, value []float32) {
+	i := kv.Len
+	for h := range kv.Heads {
+		from, to := h*kv.Dim, (h+1)*kv.Dim
+		rows, block := kv.keyRows(h), kv.valueBlock(h, i/panelWidth)
+		if i%panelWidth == 0 {
+			clear(rows[i*kv.width : (i+panelWidth)*kv.width])
+			clear(block)
+		}
+		k.toBF16Row(rows[i*kv.width:(i+1)*kv.width], key[from:to])
+		for c := 0; c < kv.Dim; c += panelWidth {
+			var row [panelWidth]uint16
+			k.toBF16Row(row[:], value[from+c:min(from+c+panelWidth, to)])
+			for d, x := range row {
+				block[(c+d)*panelWidth+i%panelWidth] = x
 			}
 		}
 	}
-	kv.Len += k.Rows
 }
 
-// keys returns panel t of head h: [Dim][32].
-func (kv *KV) keys(h, t int) []float32 {
+// appendBlock stores 32 keys that begin a block.
+func (kv *KV) appendBlock(k *Kernels, keys, values Mat) {
+	var rows, pairs [panelWidth * panelWidth]uint16
+	t := kv.Len / panelWidth
+	for h := range kv.Heads {
+		at, block := kv.keyRows(h)[kv.Len*kv.width:], kv.valueBlock(h, t)
+		for c := 0; c < kv.Dim; c += panelWidth {
+			from, to := h*kv.Dim+c, min(h*kv.Dim+c+panelWidth, (h+1)*kv.Dim)
+			for r := range panelWidth {
+				k.toBF16Row(at[r*kv.width+c:][:panelWidth], keys.Row(r)[from:to])
+				k.toBF16Row(rows[r*panelWidth:(r+1)*panelWidth], values.Row(r)[from:to])
+			}
+			k.pairs(pairs[:], rows[:], panelWidth, panelWidth)
+			k.transposePairs(block[c*panelWidth:], panelWidth, pairs[:], 2*panelWidth, panelWidth/2, panelWidth)
+		}
+	}
+}
+
+// keyPanel returns 32 keys of head h in float32: [Dim][32].
+func (kv *KV) keyPanel(h, t int) []float32 {
 	size := kv.Dim * panelWidth
 	at := (h*kv.capacity/panelWidth + t) * size
 	return kv.k[at : at+size]
 }
 
-// values returns the values of head h: [capacity][vdim].
-func (kv *KV) values(h int) []float32 {
-	size := kv.capacity * kv.vdim
+// valueRows returns the values of head h in float32: [capacity][width].
+func (kv *KV) valueRows(h int) []float32 {
+	size := kv.capacity * kv.width
 	return kv.v[h*size : (h+1)*size]
+}
+
+// keyRows returns the keys of head h in bf16: [capacity][width].
+func (kv *KV) keyRows(h int) []uint16 {
+	size := kv.capacity * kv.width
+	return kv.kh[h*size : (h+1)*size]
+}
+
+// valueBlock returns 32 values of head h in bf16: [width][32].
+func (kv *KV) valueBlock(h, t int) []uint16 {
+	size := panelWidth * kv.width
+	at := h*kv.capacity*kv.width + t*size
+	return kv.vh[at : at+size]
 }
 
 func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }

@@ -18,59 +18,129 @@ func nans(n int) []float32 {
 func TestAttentionReadsNothingStale(t *testing.T) {
 	eachLevel(t, func(t *testing.T, k *Kernels) {
 		rng := rand.New(rand.NewPCG(15, 16))
-		const heads, kvHeads, dim, keys, rows = 4, 2, 20, 37, 53
-		c := newAttentionCase(rng, heads, kvHeads, dim, keys, rows)
-		dout := normal(rng, len(c.q))
-		type result struct{ out, lse, dq, dk, dv []float32 }
-		pass := func(kv *KV, s *Scratch) result {
-			r := result{nans(len(c.q)), make([]float32, rows*heads), nans(len(c.q)), make([]float32, len(c.k)), make([]float32, len(c.v))}
-			mat := func(x []float32) Mat { return NewMat(x, rows, heads*dim) }
-			kmat := func(x []float32) Mat { return NewMat(x, keys, kvHeads*dim) }
-			k.Attend(FloatRows(mat(r.out)), FloatRows(mat(c.q)), c.ends, kv, 0, kv.Heads, r.lse, s)
-			k.AttendGrad(mat(r.dq), kmat(r.dk), kmat(r.dv), FloatRows(mat(dout)), FloatRows(mat(r.out)), FloatRows(mat(c.q)), c.ends, kv, r.lse, s)
-			return r
-		}
-		want := pass(c.kv(), &Scratch{})
+		for _, typ := range rowTypes {
+			for _, shape := range [][5]int{{4, 2, 20, 37, 53}, {2, 1, 64, 300, 5}, {2, 2, 32, 64, 1}} {
+				c := newAttentionCase(rng, typ, shape[0], shape[1], shape[2], shape[3], shape[4])
+				pass := func(kv *KV, s *Scratch) (Rows, attentionGrad) {
+					out, lse := c.forward(k, kv, s)
+					return out, c.backward(k, kv, out, lse, s)
+				}
+				out, want := pass(c.kv(k), &Scratch{})
 
-		dirty := NewKV(Float32, kvHeads, dim, 200)
-		copy(dirty.k, nans(len(dirty.k)))
-		copy(dirty.v, nans(len(dirty.v)))
-		junk := nans(150 * kvHeads * dim)
-		dirty.Append(Best(), NewMat(junk, 150, kvHeads*dim), NewMat(junk, 150, kvHeads*dim))
-		dirty.Truncate(0)
-		dirty.Append(Best(), NewMat(c.k, keys, kvHeads*dim), NewMat(c.v, keys, kvHeads*dim))
-		got := pass(dirty, &Scratch{buf: nans(1 << 17)})
-		sameBits(t, "out", got.out, want.out)
-		sameBits(t, "dq", got.dq, want.dq)
-		sameBits(t, "dk", got.dk, want.dk)
-		sameBits(t, "dv", got.dv, want.dv)
+				dirty := NewKV(typ, c.kvHeads, c.dim, 400)
+				copy(dirty.k, nans(len(dirty.k)))
+				copy(dirty.v, nans(len(dirty.v)))
+				for _, h := range [][]uint16{dirty.kh, dirty.vh} {
+					for i := range h {
+						h[i] = 0x7fff
+					}
+				}
+				w := c.kvHeads * c.dim
+				fill := func(n int) { dirty.Append(k, NewMat(nans(n*w), n, w), NewMat(nans(n*w), n, w)) }
+				fill(350)
+				dirty.Truncate(0)
+				dirty.Append(k, NewMat(c.k[:5*w], 5, w), NewMat(c.v[:5*w], 5, w))
+				fill(3)
+				dirty.Truncate(5)
+				dirty.Append(k, NewMat(c.k[5*w:], c.keys-5, w), NewMat(c.v[5*w:], c.keys-5, w))
+				fill(7)
+				dirty.Truncate(c.keys)
+				s := &Scratch{buf: nans(1 << 19)}
+				big := newAttentionCase(rng, typ, 4, 2, 128, 600, 200) // lets the scratch grow
+				big.backward(k, big.kv(k), big.rows(k, big.q), make([]float32, 200*4), s)
+				soil(s)
+				gotOut, got := pass(dirty, s)
+				sameBits(t, c.String()+": out", floats(gotOut), floats(out))
+				sameBits(t, c.String()+": dq", got.dq, want.dq)
+				sameBits(t, c.String()+": dk", got.dk, want.dk)
+				sameBits(t, c.String()+": dv", got.dv, want.dv)
+			}
+		}
+	})
+}
+
+// soil fills the attention's scratch with NaN.
+func soil(s *Scratch) {
+	l, g := &s.lanes, &s.lanes.grad
+	for _, f := range [][]float32{s.buf, l.scores, l.out, l.turned, g.scores, g.dk, g.dv} {
+		copy(f, nans(len(f)))
+	}
+	for _, h := range [][]uint16{l.stack, l.queries, l.weights, g.outStack, g.doStack, g.q, g.dout, g.qPairs, g.doutPairs, g.values, g.keys, g.pairs, g.dsPairs, g.p, g.ds} {
+		for i := range h {
+			h[i] = 0x7fff
+		}
+	}
+}
+
+// Keys that are appended one by one, or in any pieces, are stored as all at once.
+func TestAppendInPieces(t *testing.T) {
+	eachLevel(t, func(t *testing.T, k *Kernels) {
+		rng := rand.New(rand.NewPCG(21, 16))
+		for _, typ := range rowTypes {
+			for _, dim := range []int{8, 32, 40, 64} {
+				const heads, n = 3, 203
+				w := heads * dim
+				keys, values := NewMat(normal(rng, n*w), n, w), NewMat(normal(rng, n*w), n, w)
+				whole, pieces, single := NewKV(typ, heads, dim, n), NewKV(typ, heads, dim, n), NewKV(typ, heads, dim, n)
+				whole.Append(k, keys, values)
+				for i := 0; i < n; {
+					to := min(n, i+1+rng.IntN(70))
+					pieces.Append(k, keys.RowsOf(i, to), values.RowsOf(i, to))
+					i = to
+				}
+				for i := range n {
+					single.Append(k, keys.RowsOf(i, i+1), values.RowsOf(i, i+1))
+				}
+				for _, other := range []*KV{pieces, single} {
+					sameBits(t, "keys", other.k, whole.k)
+					sameBits(t, "values", other.v, whole.v)
+					for i := range whole.kh {
+						if other.kh[i] != whole.kh[i] || other.vh[i] != whole.vh[i] {
+							t.Fatalf("%s, heads of %d: element %d differs", typ, dim, i)
+						}
+					}
+				}
+			}
+		}
 	})
 }
 
 func TestKVBounds(t *testing.T) {
-	kv := NewKV(Float32, 2, 4, 33)
-	if kv.Cap() != 64 || kv.Len != 0 || kv.Bytes() != 4*(2*64*4+2*64*32) {
-		t.Errorf("capacity %d, %d keys, %d bytes", kv.Cap(), kv.Len, kv.Bytes())
+	for typ, bytes := range map[Type]int{Float32: 4 * (2*64*4 + 2*64*32), BF16: 2 * (2 * 2 * 64 * 32), Int8: 2 * (2 * 2 * 64 * 32)} {
+		if kv := NewKV(typ, 2, 4, 33); kv.Cap() != 64 || kv.Len != 0 || kv.Bytes() != bytes || kv.Type() != typ.RowType() {
+			t.Errorf("%s: capacity %d, %d keys, %d bytes of %s", typ, kv.Cap(), kv.Len, kv.Bytes(), kv.Type())
+		}
 	}
-	rows := func(n, width int) Mat { return NewMat(make([]float32, n*width), n, width) }
-	kv.Append(Best(), rows(60, 8), rows(60, 8))
+	kv := NewKV(Float32, 2, 4, 33)
+	k := Best()
+	mat := func(n, width int) Mat { return NewMat(make([]float32, n*width), n, width) }
+	rows := func(n, width int) Rows { return FloatRows(mat(n, width)) }
+	kv.Append(k, mat(60, 8), mat(60, 8))
+	attend := func(n, width int, ends []int32, g0, g1 int) func() {
+		return func() { k.Attend(rows(n, width), rows(n, width), ends, kv, g0, g1, nil, &Scratch{}) }
+	}
+	grad := func(dk, dv, lse int) func() {
+		return func() {
+			k.AttendGrad(mat(1, 8), mat(dk, 8), mat(dv, 8), rows(1, 8), rows(1, 8), rows(1, 8), []int32{1}, kv, make([]float32, lse), &Scratch{})
+		}
+	}
 	for name, f := range map[string]func(){
-		"too many keys":         func() { kv.Append(Best(), rows(5, 8), rows(5, 8)) },
-		"keys of another width": func() { kv.Append(Best(), rows(1, 7), rows(1, 8)) },
-		"more keys than values": func() { kv.Append(Best(), rows(2, 8), rows(1, 8)) },
-		"forget what is not":    func() { kv.Truncate(61) },
-		"forget less than none": func() { kv.Truncate(-1) },
-		"see beyond the keys": func() {
-			Best().Attend(FloatRows(rows(1, 8)), FloatRows(rows(1, 8)), []int32{61}, kv, 0, 2, nil, &Scratch{})
-		},
-		"heads that do not fit": func() {
-			Best().Attend(FloatRows(rows(1, 12)), FloatRows(rows(1, 12)), []int32{1}, kv, 0, 2, nil, &Scratch{})
-		},
-		"fewer ends than rows": func() {
-			Best().Attend(FloatRows(rows(2, 8)), FloatRows(rows(2, 8)), []int32{1}, kv, 0, 2, nil, &Scratch{})
-		},
-		"product of other sizes": func() { Best().Mul(rows(2, 2), FloatRows(rows(2, 3)), NewPanels(Float32, 4, 2), false, &Scratch{}) },
-		"vectors of two lengths": func() { Best().Dot(make([]float32, 2), make([]float32, 3)) },
+		"too many keys":          func() { kv.Append(k, mat(5, 8), mat(5, 8)) },
+		"keys of another width":  func() { kv.Append(k, mat(1, 7), mat(1, 8)) },
+		"more keys than values":  func() { kv.Append(k, mat(2, 8), mat(1, 8)) },
+		"forget what is not":     func() { kv.Truncate(61) },
+		"forget less than none":  func() { kv.Truncate(-1) },
+		"see beyond the keys":    attend(1, 8, []int32{61}, 0, 2),
+		"heads that do not fit":  attend(1, 12, []int32{1}, 0, 2),
+		"fewer ends than rows":   attend(2, 8, []int32{1}, 0, 2),
+		"heads that are not":     attend(1, 8, []int32{1}, 1, 3),
+		"rows of another type":   func() { k.Attend(NewRows(BF16, 1, 8), NewRows(BF16, 1, 8), []int32{1}, kv, 0, 2, nil, &Scratch{}) },
+		"short lse":              func() { k.Attend(rows(1, 8), rows(1, 8), []int32{1}, kv, 0, 2, make([]float32, 1), &Scratch{}) },
+		"fewer gradients":        grad(59, 60, 2),
+		"more gradients":         grad(60, 61, 2),
+		"gradient of short lse":  grad(60, 60, 1),
+		"product of other sizes": func() { k.Mul(mat(2, 2), rows(2, 3), NewPanels(Float32, 4, 2), false, &Scratch{}) },
+		"vectors of two lengths": func() { k.Dot(make([]float32, 2), make([]float32, 3)) },
 	} {
 		func() {
 			defer func() {

@@ -35,7 +35,8 @@ func asPairs(s []int8) []uint16 {
 // Scratch is working memory of the kernels, owned by one goroutine. Its zero value is
 // ready; it grows to what the largest call needs and stays there.
 type Scratch struct {
-	buf       []float32    // attention
+	buf       []float32    // attention in float32
+	lanes     laneScratch  // attention on tiles
 	tile      [4][]float32 // [blockM][32] results of panels, before they are stored
 	rounded   Rows         // a matrix on its way into panels
 	quantized []int8       // the same, for panels of int8

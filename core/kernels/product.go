@@ -17,17 +17,39 @@ const tileK = 288
 //
 //	for l := range K { c[i,j] += a[i,l] * b[l,j] }
 func (k *Kernels) Mul(c Mat, a Rows, b *Panels, acc bool, s *Scratch) {
-	c.check("Mul", "c")
-	checkProduct("Mul", c.Rows, c.Cols, a, b)
-	if emptyMul(c, b.K, acc) {
-		return
+	var base Mat
+	if acc {
+		base = c
 	}
-	if b.f != nil {
-		k.mulFloat(c, a.Mat(), b, acc)
+	k.mul("Mul", c, base, a, b, s)
+}
+
+// AddMul computes c = base + a b, see Mul. base may be c.
+func (k *Kernels) AddMul(c, base Mat, a Rows, b *Panels, s *Scratch) {
+	base.check("AddMul", "base")
+	if base.Rows != c.Rows || base.Cols != c.Cols {
+		panic(ShapeError{"AddMul", fmt.Sprintf("base %dx%d", c.Rows, c.Cols), fmt.Sprintf("%dx%d", base.Rows, base.Cols)})
+	}
+	k.mul("AddMul", c, base, a, b, s)
+}
+
+// mul is AddMul, or Mul if base is the zero value.
+func (k *Kernels) mul(op string, c, base Mat, a Rows, b *Panels, s *Scratch) {
+	c.check(op, "c")
+	checkProduct(op, c.Rows, c.Cols, a, b)
+	if b.f != nil || b.K == 0 { // straight to c
+		if base.Data != nil && len(c.Data) > 0 && &base.Data[0] != &c.Data[0] {
+			for i := range c.Rows {
+				copy(c.Row(i), base.Row(i))
+			}
+		}
+		if !emptyMul(c, b.K, base.Data != nil) {
+			k.mulFloat(c, a.Mat(), b, base.Data != nil)
+		}
 		return
 	}
 	k.eachTile(a, b, s, func(tile []float32, r0, rows, n0, n int) {
-		k.storeTile(c, tile, r0, rows, n0, n, acc)
+		k.storeTile(c, base, tile, r0, rows, n0, n)
 	})
 }
 
@@ -186,24 +208,25 @@ func (k *Kernels) mulFloat(c, a Mat, b *Panels, acc bool) {
 	}
 }
 
-// storeTile stores the first n columns of tile [rows][32] at (r0, n0) of c, or adds them.
-func (k *Kernels) storeTile(c Mat, tile []float32, r0, rows, n0, n int, acc bool) {
+// storeTile stores the first n columns of tile [rows][32] at (r0, n0) of c, added to
+// those of base if it is not the zero value.
+func (k *Kernels) storeTile(c, base Mat, tile []float32, r0, rows, n0, n int) {
 	if k.simd == simd512 {
-		var add uint32
-		if acc {
-			add = 1
+		var from *float32
+		if base.Data != nil {
+			from = &base.Data[r0*base.Stride+n0]
 		}
-		tileStoreAVX512(&c.Data[r0*c.Stride+n0], uintptr(c.Stride)*4, &tile[0], rows, uint32(uint64(1)<<n-1), add)
+		tileStoreAVX512(&c.Data[r0*c.Stride+n0], uintptr(c.Stride)*4, &tile[0], rows, uint32(uint64(1)<<n-1), from, uintptr(base.Stride)*4)
 		return
 	}
 	for i := range rows {
 		dst, src := c.Data[(r0+i)*c.Stride+n0:][:n], tile[i*panelWidth:][:n]
-		if !acc {
+		if base.Data == nil {
 			copy(dst, src)
 			continue
 		}
-		for j, v := range src {
-			dst[j] += v
+		for j, v := range base.Data[(r0+i)*base.Stride+n0:][:n] {
+			dst[j] = v + src[j]
 		}
 	}
 }
@@ -211,7 +234,7 @@ func (k *Kernels) storeTile(c Mat, tile []float32, r0, rows, n0, n int, acc bool
 // storeRows stores the first n columns of tile [rows][32] at (r0, n0) of dst.
 func (k *Kernels) storeRows(dst Rows, tile []float32, r0, rows, n0, n int) {
 	if dst.h == nil {
-		k.storeTile(dst.Mat(), tile, r0, rows, n0, n, false)
+		k.storeTile(dst.Mat(), Mat{}, tile, r0, rows, n0, n)
 		return
 	}
 	if k.tiles {

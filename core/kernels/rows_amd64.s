@@ -135,9 +135,9 @@ row:
 	VZEROUPPER
 	RET
 
-// func tileStoreAVX512(c *float32, stride uintptr, tile *float32, rows int, mask uint32, acc uint32)
-// c[i,j] = tile[i,j], or c[i,j] += tile[i,j] if acc, for bits j of mask.
-TEXT ·tileStoreAVX512(SB), NOSPLIT, $0-40
+// func tileStoreAVX512(c *float32, stride uintptr, tile *float32, rows int, mask uint32, base *float32, baseStride uintptr)
+// c[i,j] = tile[i,j], or base[i,j] + tile[i,j] if base is not nil, for bits j of mask.
+TEXT ·tileStoreAVX512(SB), NOSPLIT, $0-56
 	MOVQ c+0(FP), DI
 	MOVQ stride+8(FP), DX
 	MOVQ tile+16(FP), SI
@@ -146,8 +146,9 @@ TEXT ·tileStoreAVX512(SB), NOSPLIT, $0-40
 	KMOVW AX, K1
 	SHRL $16, AX
 	KMOVW AX, K2
-	MOVL acc+36(FP), AX
-	TESTL AX, AX
+	MOVQ base+40(FP), R8
+	MOVQ baseStride+48(FP), R9
+	TESTQ R8, R8
 	JNZ  add
 
 row:
@@ -165,16 +166,19 @@ row:
 	RET
 
 add:
-	VMOVUPS.Z (DI), K1, Z0
-	VMOVUPS.Z 64(DI), K2, Z1
+	VMOVUPS.Z (R8), K1, Z0
+	VMOVUPS.Z 64(R8), K2, Z1
 	VADDPS (SI), Z0, Z0
 	VADDPS 64(SI), Z1, Z1
 	VMOVUPS Z0, K1, (DI)
 	VMOVUPS Z1, K2, 64(DI)
 	PREFETCHW(7, 128)
 	PREFETCHW(7, 192)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 192(R8)
 	ADDQ $128, SI
 	ADDQ DX, DI
+	ADDQ R9, R8
 	DECQ CX
 	JNZ  add
 	VZEROUPPER
