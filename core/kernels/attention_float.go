@@ -1,0 +1,249 @@
+package kernels
+
+import "math"
+
+// blockLanes is how many lanes attend together in float32. It is a multiple of the tile
+// heights and has no influence on results.
+const blockLanes = 48
+
+// attendFloat is Attend in float32; bfloat16 is widened on the way.
+func (k *Kernels) attendFloat(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse []float32, s *Scratch) {
+	dim, width := kv.Dim, kv.width
+	heads := q.Cols / dim
+	group := heads / kv.Heads
+	buf := s.floats(blockLanes*(dim+keyBlock+width) + keyBlock*width)
+	take := func(n int) []float32 { f := buf[:n:n]; buf = buf[n:]; return f }
+	lanes, scores, out := take(blockLanes*dim), take(blockLanes*keyBlock), take(blockLanes*width)
+	wide := take(keyBlock * width)
+	var ends32 [blockLanes]int32
+	var most, sums [blockLanes]float32
+	for g := g0; g < g1; g++ {
+		for l0 := 0; l0 < q.N*group; l0 += blockLanes {
+			n := min(blockLanes, q.N*group-l0)
+			_, longest := seen(ends32[:n], ends, group, l0, 0)
+			loadLanes(lanes, dim, q, dim, g, group, l0, n)
+			for k0 := 0; k0 < longest; k0 += keyBlock {
+				keys := min(keyBlock, longest-k0)
+				k.scores(scores, keyBlock, lanes, dim, kv, g, k0, keys, n, wide)
+				for i := range n {
+					p := scores[i*keyBlock : i*keyBlock+keys]
+					end := min(max(int(ends32[i])-k0, 0), keys)
+					clear(p[end:])
+					if end == 0 {
+						continue
+					}
+					m := k.Max(p[:end])
+					if k0 == 0 {
+						most[i], sums[i] = m, k.ExpSum(p[:end], p[:end], m)
+						continue
+					}
+					if m > most[i] {
+						f := float32(math.Exp(float64(most[i] - m)))
+						k.Scale(out[i*width:i*width+dim], f)
+						most[i], sums[i] = m, sums[i]*f
+					}
+					sums[i] += k.ExpSum(p[:end], p[:end], most[i])
+				}
+				k.timesRows(NewMat(out, blockLanes, width).ColsOf(0, dim), scores, keyBlock, 1, kv.floatValues(g, k0, keys, wide), width, n, keys, k0 > 0)
+			}
+			for i := range n {
+				row := out[i*width : i*width+dim]
+				if ends32[i] == 0 {
+					clear(row)
+					continue
+				}
+				k.Scale(row, 1/sums[i])
+				if lse != nil {
+					lse[(l0+i)/group*heads+g*group+(l0+i)%group] = most[i] + float32(math.Log(float64(sums[i])))
+				}
+			}
+			storeLanes(dst, out, width, dim, g, group, l0, n)
+		}
+	}
+}
+
+// attendGradFloat is AttendGrad in float32.
+func (k *Kernels) attendGradFloat(dq, dk, dv Mat, dout, out, q Rows, ends []int32, kv *KV, lse []float32, s *Scratch) {
+	dim, width := kv.Dim, kv.width
+	heads := q.Cols / dim
+	group := heads / kv.Heads
+	// Scratch: probabilities and their gradients, the lanes padded to whole panels, and
+	// one head's keys as rows and values as panels.
+	buf := s.floats(2*blockLanes*gradKeys + 4*blockLanes*width + 3*gradKeys*width)
+	take := func(n int) []float32 { f := buf[:n:n]; buf = buf[n:]; return f }
+	p, dp := take(blockLanes*gradKeys), take(blockLanes*gradKeys)
+	ql, dol, ol, dql := take(blockLanes*width), take(blockLanes*width), take(blockLanes*width), take(blockLanes*width)
+	keyRows, valuePanels, wide := take(gradKeys*width), take(gradKeys*width), take(gradKeys*width)
+	var ends32 [blockLanes]int32
+	keys := longestEnd(ends)
+	for g := range kv.Heads {
+		for k0 := 0; k0 == 0 || k0 < keys; k0 += gradKeys {
+			kv.turn(g, k0, min(gradKeys, keys-k0), keyRows, valuePanels, wide)
+			for l0 := 0; l0 < q.N*group; l0 += blockLanes {
+				n := min(blockLanes, q.N*group-l0)
+				_, longest := seen(ends32[:n], ends, group, l0, k0)
+				if longest <= 0 {
+					if k0 == 0 {
+						clear(dql)
+						addLanes(dq, dql, width, dim, g, group, l0, n, false)
+					}
+					continue
+				}
+				longest = min(longest, gradKeys)
+				loadLanes(ql, width, q, dim, g, group, l0, n)
+				loadLanes(dol, width, dout, dim, g, group, l0, n)
+				loadLanes(ol, width, out, dim, g, group, l0, n)
+				k.scores(p, gradKeys, ql, width, kv, g, k0, longest, n, wide)
+				for t := 0; t < longest; t += panelWidth {
+					k.panel(operands{
+						a: ptr(dol, 0), ars: width, acs: 1,
+						b: ptr(valuePanels, t*dim), brs: panelWidth,
+						c: ptr(dp, t), crs: gradKeys, m: n, n: panelWidth, k: dim,
+					})
+				}
+				for i := range n {
+					pi, dpi := p[i*gradKeys:i*gradKeys+longest], dp[i*gradKeys:i*gradKeys+longest]
+					end := min(max(int(ends32[i]), 0), longest)
+					if end > 0 {
+						delta := k.Dot(dol[i*width:i*width+dim], ol[i*width:i*width+dim])
+						k.ExpSum(pi[:end], pi[:end], lse[(l0+i)/group*heads+g*group+(l0+i)%group])
+						k.softmaxGrad(dpi[:end], pi[:end], dpi[:end], delta)
+					}
+					clear(pi[end:])
+					clear(dpi[end:])
+				}
+				k.timesRows(NewMat(dql, blockLanes, width).ColsOf(0, dim), dp, gradKeys, 1, keyRows, width, n, longest, false)
+				addLanes(dq, dql, width, dim, g, group, l0, n, k0 > 0)
+				to := func(m Mat) Mat { return m.RowsOf(k0, k0+longest).ColsOf(g*dim, (g+1)*dim) }
+				k.timesRows(to(dk), dp, 1, gradKeys, ql, width, longest, n, true)
+				k.timesRows(to(dv), p, 1, gradKeys, dol, width, longest, n, true)
+			}
+		}
+	}
+}
+
+// scores computes s[i,j] = lane i · key k0+j for n lanes and the given number of keys,
+// rounded up to whole panels; rows of s and lanes are sStride and stride apart.
+func (k *Kernels) scores(s []float32, sStride int, lanes []float32, stride int, kv *KV, g, k0, keys, n int, wide []float32) {
+	for t := 0; t < keys; t += panelWidth {
+		k.panel(operands{
+			a: ptr(lanes, 0), ars: stride, acs: 1,
+			b: ptr(kv.floatPanel(g, (k0+t)/panelWidth, wide), 0), brs: panelWidth,
+			c: ptr(s, t), crs: sStride, m: n, n: panelWidth, k: kv.Dim,
+		})
+	}
+}
+
+// timesRows computes c[:m] (+)= a b for a [m, n] with the given strides and rows b of
+// stride brs, which is a multiple of panelWidth.
+func (k *Kernels) timesRows(c Mat, a []float32, ars, acs int, b []float32, brs, m, n int, acc bool) {
+	for n0 := 0; n0 < c.Cols; n0 += panelWidth {
+		k.panel(operands{
+			a: ptr(a, 0), ars: ars, acs: acs,
+			b: ptr(b, n0), brs: brs,
+			c: ptr(c.Data, n0), crs: c.Stride,
+			m: m, n: min(panelWidth, c.Cols-n0), k: n, acc: acc,
+		})
+	}
+}
+
+// floatPanel is keyPanel for both types; buf [Dim][32] is used for bfloat16.
+func (kv *KV) floatPanel(g, t int, buf []float32) []float32 {
+	if kv.typ == Float32 {
+		return kv.keyPanel(g, t)
+	}
+	rows := kv.keyRows(g)[t*panelWidth*kv.width:]
+	for j := range panelWidth {
+		for d, x := range rows[j*kv.width : j*kv.width+kv.Dim] {
+			buf[d*panelWidth+j] = fromBF16(x)
+		}
+	}
+	return buf
+}
+
+// floatValues returns the values of keys [k0, k0+n) as rows [n][width] for both types;
+// buf [n rounded up][width] is used for bfloat16. k0 is a multiple of 32.
+func (kv *KV) floatValues(g, k0, n int, buf []float32) []float32 {
+	if kv.typ == Float32 {
+		return kv.valueRows(g)[k0*kv.width:]
+	}
+	for t := 0; t < n; t += panelWidth {
+		block := kv.valueBlock(g, (k0+t)/panelWidth)
+		for d := range kv.width {
+			for j, x := range block[d*panelWidth : (d+1)*panelWidth] {
+				buf[(t+j)*kv.width+d] = fromBF16(x)
+			}
+		}
+	}
+	return buf
+}
+
+// turn unpacks keys [k0, k0+n) of head g to rows [n][width] and packs their values to
+// panels [n/32][Dim][32].
+func (kv *KV) turn(g, k0, n int, keyRows, valuePanels, wide []float32) {
+	clear(keyRows)
+	clear(valuePanels)
+	for t := 0; t < n; t += panelWidth {
+		panel := kv.floatPanel(g, (k0+t)/panelWidth, wide)
+		for j := range min(panelWidth, n-t) {
+			for d := range kv.Dim {
+				keyRows[(t+j)*kv.width+d] = panel[d*panelWidth+j]
+			}
+		}
+	}
+	values := kv.floatValues(g, k0, n, wide)
+	for j := range n {
+		panel := valuePanels[j/panelWidth*kv.Dim*panelWidth:]
+		for d := range kv.Dim {
+			panel[d*panelWidth+j%panelWidth] = values[j*kv.width+d]
+		}
+	}
+}
+
+// loadLanes copies lanes [l0, l0+n) of key/value head g to dst, stride apart; what lies
+// between dim and stride becomes zero.
+func loadLanes(dst []float32, stride int, src Rows, dim, g, group, l0, n int) {
+	for i := range n {
+		r, col := (l0+i)/group, (g*group+(l0+i)%group)*dim
+		lane := dst[i*stride : (i+1)*stride]
+		if src.h == nil {
+			copy(lane, src.f[r*src.stride+col:][:dim])
+		} else {
+			for d, x := range src.h[r*src.stride+col:][:dim] {
+				lane[d] = fromBF16(x)
+			}
+		}
+		clear(lane[dim:])
+	}
+}
+
+// storeLanes is the reverse of loadLanes.
+func storeLanes(dst Rows, src []float32, stride, dim, g, group, l0, n int) {
+	for i := range n {
+		r, col := (l0+i)/group, (g*group+(l0+i)%group)*dim
+		lane := src[i*stride : i*stride+dim]
+		if dst.h == nil {
+			copy(dst.f[r*dst.stride+col:], lane)
+			continue
+		}
+		to := dst.h[r*dst.stride+col:][:dim]
+		for d, x := range lane {
+			to[d] = toBF16(x)
+		}
+	}
+}
+
+// addLanes stores lanes in float32, or adds them if acc.
+func addLanes(dst Mat, src []float32, stride, dim, g, group, l0, n int, acc bool) {
+	for i := range n {
+		r, col := (l0+i)/group, (g*group+(l0+i)%group)*dim
+		to, lane := dst.Row(r)[col:col+dim], src[i*stride:i*stride+dim]
+		if !acc {
+			copy(to, lane)
+			continue
+		}
+		for d, x := range lane {
+			to[d] += x
+		}
+	}
+}
