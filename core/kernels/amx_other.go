@@ -12,15 +12,15 @@ func (k *Kernels) panelTiles(_, _ unsafe.Pointer, _ int, _ unsafe.Pointer, _, _,
 func (k *Kernels) planeTiles(_ []int32, _ planes, _ int, _ unsafe.Pointer, _, _ int, _ bool) {
 	panic("kernels: no assembly")
 }
-func planeRowAMX(_, _ *int8, _ *uint16, _ int, _ float32)                          {}
-func maxMagnitudeAMX(_ *uint16, _ int) uint16                                      { return 0 }
-func sumsToTileAMX(_ *float32, _ *int32, _ uintptr, _ *float32, _ int, _ *float32) {}
-func scaleMulBF16AMX(_ *uint16, _, _ *float32, _ int, _ float32)                   {}
-func toBF16AMX(_ *uint16, _ *float32, _ int)                                       {}
-func tileToBF16AMX(_ *uint16, _ uintptr, _ *float32, _ int)                        {}
-func tileFromBF16AMX(_ *float32, _ *uint16, _ uintptr, _ int)                      {}
+func planeRowAMX(_, _ *int8, _ *uint16, _ int, _ float32)                                       {}
+func maxMagnitudeAMX(_ *uint16, _ int) uint16                                                   { return 0 }
+func sumsToTileAMX(_ *float32, _ *int32, _ uintptr, _ *float32, _ int, _ *float32)              {}
+func scaleMulBF16AMX(_ *uint16, _, _ *float32, _ int, _ float32)                                {}
+func toBF16AMX(_ *uint16, _ *float32, _ int)                                                    {}
+func tileToBF16AMX(_ *uint16, _ uintptr, _ *float32, _ int)                                     {}
+func tileFromBF16AMX(_ *float32, _ *uint16, _ uintptr, _ int)                                   {}
 func tileStoreAVX512(_ *float32, _ uintptr, _ *float32, _ int, _ uint32, _ *float32, _ uintptr) {}
-func pairsAMX(_, _ *uint16, _ uintptr, _ int)                                      {}
-func transpose16AMX(_ unsafe.Pointer, _ uintptr, _ unsafe.Pointer, _ uintptr)      {}
-func gatedAMX(_, _, _ *uint16, _ uintptr, _, _ *float32, _ int)                    {}
-func gatedGradAMX(_, _, _, _, _ *uint16, _ uintptr, _ *float32, _ int)             {}
+func pairsAMX(_, _ *uint16, _ uintptr, _ int)                                                   {}
+func transpose16AMX(_ unsafe.Pointer, _ uintptr, _ unsafe.Pointer, _ uintptr)                   {}
+func gatedAMX(_, _, _ *uint16, _ uintptr, _, _ *float32, _ int)                                 {}
+func gatedGradAMX(_, _, _, _, _ *uint16, _ uintptr, _ *float32, _ int)                          {}

@@ -64,29 +64,53 @@ func emptyMul(c Mat, inner int, acc bool) bool {
 	return true
 }
 
-// mulStrided packs b block by block on the way: with more than a few rows in a, the
-// copies cost little and spare the cache the strides of b.
-func (k *Kernels) mulStrided(c, a Mat, m, ars, acs int, b Mat, acc bool) {
-	if emptyMul(c, b.Rows, acc) {
-		return
+// floatM is how many rows of the result a float32 product computes together: what they
+// need of a stays in the second-level cache while all panels of b pass by, and their part
+// of a panel's results in the first, whatever the inner size. It does not change results.
+const floatM = 96
+
+// mulFloat computes c (+)= a b for packed b.
+func (k *Kernels) mulFloat(c, a Mat, b *Panels, acc bool) {
+	for r0 := 0; r0 < a.Rows; r0 += floatM {
+		r1 := min(r0+floatM, a.Rows)
+		k.mulPanels(c.RowsOf(r0, r1), ptr(a.Data, r0*a.Stride), a.Stride, 1, b.f, b.K, acc)
 	}
-	scratch := k.blocks.Get().(*[]float32)
-	defer k.blocks.Put(scratch)
-	block := *scratch
-	for l0 := 0; l0 < b.Rows; l0 += blockK {
-		kk := min(blockK, b.Rows-l0)
+}
+
+// mulColumns computes c (+)= aᵀ b for a [K, M] and b [K, N]. Both are copied on the way,
+// b to panels, a 96 columns at a time: where they lie, neighbours in a column are a row
+// apart, in few sets of the cache and many pages.
+func (k *Kernels) mulColumns(c, a, b Mat, acc bool, s *Scratch) {
+	for r0 := 0; r0 < b.Rows; r0 += sumRows {
+		n := min(sumRows, b.Rows-r0)
+		right, left := growFloats(&s.right, n*roundUp(b.Cols, panelWidth)), growFloats(&s.left, n*floatM)
 		for n0 := 0; n0 < b.Cols; n0 += panelWidth {
-			n := min(panelWidth, b.Cols-n0)
-			for l := range kk {
-				row := b.Data[(l0+l)*b.Stride+n0:]
-				copy(block[l*panelWidth:(l+1)*panelWidth], row[:n])
-				clear(block[l*panelWidth+n : (l+1)*panelWidth])
+			width := min(panelWidth, b.Cols-n0)
+			for l := range n {
+				to := right[n0*n+l*panelWidth:][:panelWidth]
+				clear(to[copy(to, b.Row(r0 + l)[n0:n0+width]):])
 			}
+		}
+		for m0 := 0; m0 < a.Cols; m0 += floatM {
+			m1 := min(m0+floatM, a.Cols)
+			for l := range n {
+				copy(left[l*floatM:], a.Row(r0 + l)[m0:m1])
+			}
+			k.mulPanels(c.RowsOf(m0, m1), ptr(left, 0), 1, floatM, right, n, acc || r0 > 0)
+		}
+	}
+}
+
+// mulPanels computes c (+)= a b for panels b [N/32][inner][32]; element [i,l] of a stands
+// ars*i + acs*l floats behind a.
+func (k *Kernels) mulPanels(c Mat, a unsafe.Pointer, ars, acs int, b []float32, inner int, acc bool) {
+	for n0 := 0; n0 < c.Cols; n0 += panelWidth {
+		for l0 := 0; l0 < inner; l0 += blockK {
 			k.panel(operands{
-				a: ptr(a.Data, l0*acs), ars: ars, acs: acs,
-				b: ptr(block, 0), brs: panelWidth,
+				a: unsafe.Add(a, l0*acs*4), ars: ars, acs: acs,
+				b: ptr(b, n0*inner+l0*panelWidth), brs: panelWidth,
 				c: ptr(c.Data, n0), crs: c.Stride,
-				m: m, n: n, k: kk,
+				m: c.Rows, n: min(panelWidth, c.Cols-n0), k: min(blockK, inner-l0),
 				acc: acc || l0 > 0,
 			})
 		}
@@ -111,12 +135,5 @@ func (k *Kernels) panel(o operands) {
 		panelAVX2(o)
 	default:
 		panelPortable(o)
-	}
-}
-
-func checkMul(op string, c Mat, m, ka, kb, n int) {
-	c.check(op, "c")
-	if ka != kb || c.Rows != m || c.Cols != n {
-		panic(ShapeError{op, fmt.Sprintf("c %dx%d and equal inner sizes", m, n), fmt.Sprintf("c %dx%d, inner sizes %d and %d", c.Rows, c.Cols, ka, kb)})
 	}
 }

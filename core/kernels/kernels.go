@@ -25,7 +25,6 @@ package kernels
 import (
 	"fmt"
 	"strings"
-	"sync"
 )
 
 // Level names a set of CPU features that the kernels are written for. It is part of
@@ -56,7 +55,6 @@ type Kernels struct {
 	simd   simd
 	tiles  bool         // AMX tiles may be used, and bfloat16 instructions
 	config []tileConfig // shapes of tiles by number of rows, if tiles
-	blocks sync.Pool    // of *[]float32: one packed block of a panel, for mulStrided
 }
 
 // Levels returns the levels that this machine offers, best first.
@@ -80,7 +78,6 @@ func Open(level Level) (*Kernels, error) {
 			if k.tiles {
 				k.config = newTileConfigs()
 			}
-			k.blocks.New = func() any { b := Aligned(blockK * panelWidth); return &b }
 			return k, nil
 		}
 	}

@@ -42,6 +42,8 @@ type Scratch struct {
 	quantized []int8       // the same, for panels of int8
 	wideA     []float32    // bfloat16 rows as float32, where there are no tiles
 	wideB     []float32    // [blockK][32] of a panel as float32
+	left      []float32    // [sumRows][floatM] columns of a matrix, close together
+	right     []float32    // a matrix as panels
 	pairs     []uint16     // rows packed as panels in pairs
 	turned    Rows         // columns as rows
 	block     []uint16     // 32 x 32 elements in pairs of rows

@@ -192,22 +192,6 @@ func (k *Kernels) floatPanel(b *Panels, n0, l0, n int, s *Scratch) unsafe.Pointe
 	return ptr(wide, 0)
 }
 
-// mulFloat is Mul in float32: results go straight to c.
-func (k *Kernels) mulFloat(c, a Mat, b *Panels, acc bool) {
-	for l0 := 0; l0 < b.K; l0 += blockK {
-		kk := min(blockK, b.K-l0)
-		for n0 := 0; n0 < b.N; n0 += panelWidth {
-			k.panel(operands{
-				a: ptr(a.Data, l0), ars: a.Stride, acs: 1,
-				b: ptr(b.f, n0*b.K+l0*panelWidth), brs: panelWidth,
-				c: ptr(c.Data, n0), crs: c.Stride,
-				m: a.Rows, n: min(panelWidth, b.N-n0), k: kk,
-				acc: acc || l0 > 0,
-			})
-		}
-	}
-}
-
 // storeTile stores the first n columns of tile [rows][32] at (r0, n0) of c, added to
 // those of base if it is not the zero value.
 func (k *Kernels) storeTile(c, base Mat, tile []float32, r0, rows, n0, n int) {

@@ -2,7 +2,8 @@ package kernels
 
 import "fmt"
 
-// sumRows is how many rows MulTransposed of bfloat16 sums before it adds to the result.
+// sumRows is how many rows MulTransposed sums before it adds to the result: in float32
+// that is no other order of addition, in bfloat16 it is.
 const sumRows = 512
 
 // MulTransposed computes c = aᵀ b, or c += aᵀ b if acc, for a [K, M] and b [K, N]. It
@@ -21,7 +22,7 @@ func (k *Kernels) MulTransposed(c Mat, a, b Rows, acc bool, s *Scratch) {
 		return
 	}
 	if a.h == nil {
-		k.mulStrided(c, a.Mat(), a.Cols, 1, a.stride, b.Mat(), acc)
+		k.mulColumns(c, a.Mat(), b.Mat(), acc, s)
 		return
 	}
 	for r0 := 0; r0 < a.N; r0 += sumRows {
@@ -31,7 +32,7 @@ func (k *Kernels) MulTransposed(c Mat, a, b Rows, acc bool, s *Scratch) {
 			continue
 		}
 		wa, wb := k.widen(a.Slice(r0, r0+n), &s.wideA), k.widen(b.Slice(r0, r0+n), &s.wideB)
-		k.mulStrided(c, wa, a.Cols, 1, wa.Stride, wb, acc || r0 > 0)
+		k.mulColumns(c, wa, wb, acc || r0 > 0, s)
 	}
 }
 
