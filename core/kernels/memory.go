@@ -2,6 +2,9 @@ package kernels
 
 import "unsafe"
 
+// hugeFrom is the size in bytes from which memory is worth large pages.
+const hugeFrom = 1 << 17
+
 // Aligned returns n zero floats that begin on a cache line of 64 bytes.
 func Aligned(n int) []float32 { return aligned[float32](n) }
 
@@ -10,7 +13,11 @@ func aligned[T number](n int) []T {
 	var zero T
 	size := int(unsafe.Sizeof(zero))
 	buf := make([]T, n+64/size)
-	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(buf)))&63) / size
+	start := unsafe.Pointer(unsafe.SliceData(buf))
+	if n*size >= hugeFrom {
+		adviseHuge(start, n*size)
+	}
+	skip := int(-uintptr(start)&63) / size
 	return buf[skip : skip+n : skip+n]
 }
 
@@ -49,7 +56,7 @@ type Scratch struct {
 	block     []uint16     // 32 x 32 elements in pairs of rows
 	planes    []int8       // rows as integers, and their scales
 	rowScale  []float32
-	sums      []int32 // [panels][groups][32][32] results of planes
+	sums      []int32 // [2][16][32] results of planes
 }
 
 func (s *Scratch) floats(n int) []float32 { return grow(&s.buf, n) }
