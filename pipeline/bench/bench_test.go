@@ -147,7 +147,8 @@ func TestMistakes(t *testing.T) {
 		want   string
 	}{
 		{func(o *Options) { o.Suite = "all" }, `suite "all" is not known; use default or peers`},
-		{func(o *Options) { o.Only = []string{"gemm", "gem"} }, `section "gem" is not known; use machine, memory, gemm, attention, train, decode`},
+		{func(o *Options) { o.Only = []string{"gemm", "gem"} }, `no section and no measurement "gem"; its sections are machine, memory, gemm, attention, train, decode, a measurement is memory/read/1MB`},
+		{func(o *Options) { o.Only = []string{"gemm/float32/512"} }, `no measurement "gemm/float32/512"`},
 		{func(o *Options) { o.Suite, o.Only = PeersSuite, []string{"attention"} }, "suite peers measures nothing of attention"},
 		{func(o *Options) { o.Threads = 0 }, "threads is 0; it must be 1 to 4096"},
 		{func(o *Options) { o.Threads = 1 << 20 }, "it must be 1 to 4096"},
@@ -178,6 +179,21 @@ func TestOnly(t *testing.T) {
 		if slices.ContainsFunc(p.tasks, func(t task) bool { return t.section != section }) {
 			t.Errorf("%s alone has tasks of others", section)
 		}
+	}
+	o := DefaultOptions(1)
+	o.Suite, o.Compute, o.Only = PeersSuite, []string{"float32"}, []string{"train/smollm2/", "generate/groups4", "gemm/float32/1x1536x576"}
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, task := range p.tasks {
+		names = append(names, task.name)
+	}
+	if want := []string{
+		"gemm/float32/1x1536x576", "train/smollm2/float32", "train/smollm2/float32/256", "train/smollm2/float32/2048", "generate/groups4/64",
+	}; !slices.Equal(names, want) {
+		t.Errorf("tasks %q, want %q", names, want)
 	}
 }
 

@@ -34,7 +34,7 @@ func Sections() []string {
 // Options say what to measure.
 type Options struct {
 	Suite    string
-	Only     []string      // of Sections; none means all that the suite has
+	Only     []string      // Sections or beginnings of names, such as gemm/bf16; none means all that the suite has
 	Threads  int           // measured beside one thread
 	Compute  []string      // compute types; none means all that the level offers
 	Level    kernels.Level // empty means the machine's best
@@ -81,11 +81,6 @@ func New(o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range o.Only {
-		if !slices.Contains(Sections(), name) {
-			return nil, fmt.Errorf("section %q is not known; use %s", name, strings.Join(Sections(), ", "))
-		}
-	}
 	if o.Model != "" { // better said now than after half a minute
 		dir, err := models.Open(o.Model)
 		if err != nil {
@@ -103,10 +98,19 @@ func newPlan(s *suite, o Options, compute []computeType, k *kernels.Kernels) (*P
 	if o.Threads > 1 {
 		l.threads = append(l.threads, o.Threads)
 	}
-	wanted := func(section string) bool { return len(o.Only) == 0 || slices.Contains(o.Only, section) }
-	p := &Plan{suite: s.name, machine: machineOf(k, compute, o.Threads), shown: wanted(sectionMachine)}
-	for _, t := range s.tasks(l, compute) {
-		if wanted(t.section) {
+	p := &Plan{
+		suite: s.name, machine: machineOf(k, compute, o.Threads),
+		shown: len(o.Only) == 0 || slices.Contains(o.Only, sectionMachine),
+	}
+	all := s.tasks(l, compute)
+	for _, what := range o.Only {
+		if !slices.Contains(Sections(), what) && !slices.ContainsFunc(all, func(t task) bool { return t.within(what) }) {
+			return nil, fmt.Errorf("suite %s has no section and no measurement %q; its sections are %s, a measurement is %s",
+				s.name, what, strings.Join(Sections(), ", "), all[0].name)
+		}
+	}
+	for _, t := range all {
+		if len(o.Only) == 0 || slices.ContainsFunc(o.Only, t.within) {
 			p.tasks = append(p.tasks, t)
 		}
 	}

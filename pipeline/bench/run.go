@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Result is one number.
@@ -19,6 +20,12 @@ type task struct {
 	section string
 	name    string // for progress and errors
 	run     func(ctx context.Context, emit func(Result)) error
+}
+
+// within reports whether what was asked for, a section or the beginning of a name, covers
+// the task.
+func (t task) within(what string) bool {
+	return what == t.section || strings.HasPrefix(t.name+"/", strings.TrimSuffix(what, "/")+"/")
 }
 
 // Progress says what is being measured.

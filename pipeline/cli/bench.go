@@ -26,9 +26,10 @@ memory that this takes. It takes less than a minute, on an otherwise idle machin
 
 Every number is the median of repetitions. The suite "peers" measures what other engines
 are compared by, with networks of up to 135 million parameters; it takes several minutes
-and 6 GB of memory.`,
+and 10 GB of memory.`,
 		Example: `  a3 bench
   a3 bench --only gemm,decode --threads 4
+  a3 bench --only train --compute bf16 --duration 5s
   a3 bench --only decode --model runs/tales/model
   a3 bench --json --suite peers > machine.json`,
 		Args: noArgs,
@@ -45,7 +46,7 @@ and 6 GB of memory.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.Suite, "suite", o.Suite, "default or peers")
-	flags.StringSliceVar(&o.Only, "only", nil, "some of machine, memory, gemm, attention, train, decode")
+	flags.StringSliceVar(&o.Only, "only", nil, "some of machine, memory, gemm, attention, train, decode, or beginnings of names, such as gemm/float32")
 	flags.IntVar(&compute.threads, "threads", 0, "measured beside one thread; 0 = one for each CPU")
 	flags.StringSliceVar(&o.Compute, "compute", nil, "some of float32, bf16, int8; empty = those that the CPU is made for")
 	flags.StringVar(&compute.cpu, "level", "", "CPU level, as --cpu of other commands; empty = the best")
