@@ -10,18 +10,14 @@ import "unsafe"
 type tileOperands struct {
 	config  *tileConfig
 	a, b, c unsafe.Pointer
-	stride  uintptr // bytes between rows of a
-	steps   int     // of 64 bytes of a row of a and 2 KiB of b, at least 1
-	blocks  int     // of 32 rows, at least 1; unused by tileRows
-	panels  int     // at least 1
-	ahead   int     // b is read ahead by so many bytes
-	next    uintptr // bytes between results of panels
-	acc     int     // 0: c is overwritten
-	quads   int     // 0: a and b are bf16 and c is float32; else int8 and int32
+	stride  uintptr        // bytes between rows of a
+	steps   int            // of 64 bytes of a row of a and 2 KiB of b, at least 1
+	blocks  int            // of 32 rows, at least 1; unused by tileRows
+	panels  int            // at least 1
+	last    unsafe.Pointer // the last step of b
+	next    uintptr        // bytes between results of panels
+	acc     int            // 0: c is overwritten
 }
-
-// readAhead is how many bytes of weights are asked for before they are used.
-const readAhead = 6 << 10
 
 // panelTiles computes tiles [panels][m][32] = a b, or adds to them, for m rows of bf16
 // and panels in pairs that follow each other; inner is a multiple of 32.
@@ -33,7 +29,8 @@ const readAhead = 6 << 10
 // scheduler, so the tiles need not survive a goroutine's move to another thread; they
 // are configured and released inside each call.
 func (k *Kernels) panelTiles(tile, a unsafe.Pointer, stride int, b unsafe.Pointer, m, inner, panels int, acc bool) {
-	o := tileOperands{a: a, b: b, c: tile, stride: uintptr(stride) * 2, steps: inner / 32, next: uintptr(m) * 128, ahead: readAhead}
+	o := tileOperands{a: a, b: b, c: tile, stride: uintptr(stride) * 2, steps: inner / 32, next: uintptr(m) * 128,
+		last: unsafe.Add(b, (panels*inner-32)*64)}
 	if acc {
 		o.acc = 1
 	}
@@ -53,24 +50,39 @@ func (k *Kernels) panelTiles(tile, a unsafe.Pointer, stride int, b unsafe.Pointe
 	}
 }
 
-// planeTiles computes sums [panels][groups][2][rows][32] = a b, or adds to them, for the
-// groups of rows of a in planes and panels in quads that follow each other; inner is a
-// multiple of 64.
-//
-//	for l := range inner { sums[p,g,t,i,j] += a[g,t,i,l] * b[p,l/4,j,l%4] }
-func (k *Kernels) planeTiles(sums []int32, a planes, l0 int, b unsafe.Pointer, inner, panels int, acc bool) {
-	_ = sums[panels*a.groups*2*a.rows*panelWidth-1]
-	o := tileOperands{config: &k.config[2*a.rows], a: ptr(a.q, l0), b: b, c: ptr(sums, 0), stride: uintptr(a.stride),
-		steps: inner / 64, blocks: a.groups, panels: panels, next: uintptr(a.groups*2*a.rows) * 128, ahead: readAhead, quads: 1}
-	if acc {
-		o.acc = 1
-	}
-	if 2*a.rows <= 16 { // both planes are one tile
-		tileRows(&o)
-		return
-	}
-	tileBlocks(&o)
+// int8Operands describes the product of planes and panels in quads for tileInt8, which
+// reads it by offset: do not reorder. The callee counts panels down.
+type int8Operands struct {
+	config   *tileConfig
+	a, b     unsafe.Pointer
+	tile     *float32       // [panels][n][32]
+	stride   uintptr        // bytes between rows of a
+	steps    int            // of 64 inner indices, at least 1
+	sums     *int32         // [2][16][32], working memory
+	panels   int            // at least 1
+	last     unsafe.Pointer // the last step of b
+	n        int            // rows, at least 1
+	rowScale *float32
+	scale    *float32 // of the columns
+	low      uintptr  // bytes between a plane's sums and the next's; of 16 rows, unless both planes are one tile
+	left     int      // working memory
 }
+
+// planeTiles computes tile [panels][a.n][32] = a b for panels in quads, with their
+// scales, that follow each other; inner is a multiple of 64.
+//
+//	for l := range inner { sum[t,i,j] += a[t,i,l] * b[p,l/4,j,l%4] }
+//	tile[p,i,j] = (128*sum[0,i,j] + sum[1,i,j]) * scale[p,j] * rowScale[i]
+func (k *Kernels) planeTiles(tile []float32, a planes, b []int8, scale []float32, inner, panels int, s *Scratch) {
+	_, _, _ = tile[panels*a.n*panelWidth-1], b[panels*panelWidth*inner-1], scale[panels*panelWidth-1]
+	o := int8Operands{config: &k.config[2*a.rows], a: ptr(a.q, 0), b: ptr(b, 0), tile: &tile[0], stride: uintptr(a.stride),
+		steps: inner / 64, sums: &grow(&s.sums, 2*16*panelWidth)[0], panels: panels, last: ptr(b, panels*panelWidth*inner-2048),
+		n: a.n, rowScale: &a.scale[0], scale: &scale[0], low: uintptr(a.rows) * 128}
+	tileInt8(&o)
+}
+
+//go:noescape
+func tileInt8(o *int8Operands)
 
 //go:noescape
 func tileBlocks(o *tileOperands)
@@ -86,9 +98,6 @@ func planeRowAMX(hi, lo *int8, x *uint16, n int, inverse float32)
 
 //go:noescape
 func maxMagnitudeAMX(x *uint16, n int) uint16
-
-//go:noescape
-func sumsToTileAMX(tile *float32, sums *int32, low uintptr, rowScale *float32, rows int, scale *float32)
 
 //go:noescape
 func scaleMulBF16AMX(dst *uint16, x, w *float32, n int, s float32)

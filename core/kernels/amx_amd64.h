@@ -30,3 +30,68 @@
 
 // PREFETCHW asks for the cache line at [base + disp], to be written.
 #define PREFETCHW(base, disp) BYTE $(0x40 | ((base)>>3)); BYTE $0x0F; BYTE $0x0D; BYTE $(0x88 | ((base)&7)); LONG $(disp)
+
+// One step of a product for up to 32 rows of a, from DX and R11, R9 bytes apart, and a
+// panel of b at BX: c += a b in tiles 0 to 3.
+#define STEP32(TDP) \
+	TILELOADD(6, 3, 12, 0); \
+	TILELOADD(4, 2, 9, 0); \
+	TDP(0, 4, 6); \
+	TILELOADD(5, 11, 9, 0); \
+	TDP(2, 5, 6); \
+	TILELOADD(7, 3, 12, 64); \
+	TDP(1, 4, 7); \
+	TDP(3, 5, 7); \
+	ADDQ $64, DX; \
+	ADDQ $64, R11; \
+	ADDQ $2048, BX
+
+// LOOKAHEAD points R13 to what the next step will read of b, which must not lie behind
+// the last step of all, at 64(AX).
+#define LOOKAHEAD \
+	LEAQ 2048(BX), R13; \
+	CMPQ R13, 64(AX); \
+	CMOVQHI 64(AX), R13
+
+// AHEAD reads 256 bytes for the next step, and forgets them. Between the instructions of
+// this step such loads keep memory busy all the time; prefetches do that less well.
+#define AHEAD(off) VMOVDQU64 (off)(R13), Z0; VMOVDQU64 (off+64)(R13), Z0; VMOVDQU64 (off+128)(R13), Z0; VMOVDQU64 (off+192)(R13), Z0
+
+#define STEP32AHEAD(TDP) \
+	AHEAD(0); \
+	TILELOADD(6, 3, 12, 0); \
+	AHEAD(256); \
+	TILELOADD(4, 2, 9, 0); \
+	AHEAD(512); \
+	TDP(0, 4, 6); \
+	AHEAD(768); \
+	TILELOADD(5, 11, 9, 0); \
+	AHEAD(1024); \
+	TDP(2, 5, 6); \
+	AHEAD(1280); \
+	TILELOADD(7, 3, 12, 64); \
+	AHEAD(1536); \
+	TDP(1, 4, 7); \
+	AHEAD(1792); \
+	TDP(3, 5, 7); \
+	ADDQ $64, DX; \
+	ADDQ $64, R11; \
+	ADDQ $2048, BX
+
+// The same for up to 16 rows of a: tiles 0 and 1.
+#define STEP16AHEAD(TDP) \
+	AHEAD(0); \
+	AHEAD(256); \
+	TILELOADD(6, 3, 12, 0); \
+	AHEAD(512); \
+	TILELOADD(4, 2, 9, 0); \
+	AHEAD(768); \
+	TDP(0, 4, 6); \
+	AHEAD(1024); \
+	AHEAD(1280); \
+	TILELOADD(7, 3, 12, 64); \
+	AHEAD(1536); \
+	AHEAD(1792); \
+	TDP(1, 4, 7); \
+	ADDQ $64, DX; \
+	ADDQ $2048, BX

@@ -9,12 +9,11 @@ import "unsafe"
 func (k *Kernels) panelTiles(_, _ unsafe.Pointer, _ int, _ unsafe.Pointer, _, _, _ int, _ bool) {
 	panic("kernels: no assembly")
 }
-func (k *Kernels) planeTiles(_ []int32, _ planes, _ int, _ unsafe.Pointer, _, _ int, _ bool) {
+func (k *Kernels) planeTiles(_ []float32, _ planes, _ []int8, _ []float32, _, _ int, _ *Scratch) {
 	panic("kernels: no assembly")
 }
 func planeRowAMX(_, _ *int8, _ *uint16, _ int, _ float32)                                       {}
 func maxMagnitudeAMX(_ *uint16, _ int) uint16                                                   { return 0 }
-func sumsToTileAMX(_ *float32, _ *int32, _ uintptr, _ *float32, _ int, _ *float32)              {}
 func scaleMulBF16AMX(_ *uint16, _, _ *float32, _ int, _ float32)                                {}
 func toBF16AMX(_ *uint16, _ *float32, _ int)                                                    {}
 func tileToBF16AMX(_ *uint16, _ uintptr, _ *float32, _ int)                                     {}

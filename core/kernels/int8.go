@@ -114,21 +114,6 @@ func (p planes) row(i, plane int) []int8 {
 	return p.q[at*p.stride:][:p.stride]
 }
 
-// mulInt8 computes tiles [panels][a.n][32] = a b for panels of b from column n0.
-func (k *Kernels) mulInt8(tile []float32, a planes, b *Panels, n0, panels int, s *Scratch) {
-	size := a.rows * panelWidth // of a plane's sums
-	sums := grow(&s.sums, panels*a.groups*2*size)
-	eachStep(a.n, b.inner, 2*tileK, func(l0, inner int) {
-		k.planeTiles(sums, a, l0, ptr(b.q, n0*b.inner+l0*panelWidth), inner, panels, l0 > 0)
-	})
-	for p := range panels {
-		for i := 0; i < a.n; i += 16 {
-			sumsToTileAMX(&tile[0], &sums[0], 4*uintptr(size), &a.scale[i], min(16, a.n-i), &b.scale[n0+p*panelWidth])
-			tile, sums = tile[min(16, a.n-i)*panelWidth:], sums[2*size:]
-		}
-	}
-}
-
 // widenQuads stores n inner indices of a panel in quads as float32: dst[l,j] =
 // src[l/4,j,l%4].
 func (k *Kernels) widenQuads(dst []float32, src []int8, n int) {

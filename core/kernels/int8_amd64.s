@@ -1,8 +1,9 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "amx_amd64.h"
 
-// Rows as integers, and sums of integers as floats: see int8.go.
+// Rows as integers, and their products with panels of integers: see int8.go.
 
 // func maxMagnitudeAMX(x *uint16, n int) uint16
 // the largest x[i] & 0x7fff; n is a multiple of 32.
@@ -64,26 +65,96 @@ loop:
 	VZEROUPPER
 	RET
 
-// func sumsToTileAMX(tile *float32, sums *int32, low uintptr, rowScale *float32, rows int, scale *float32)
-// tile[i,j] = (128*sums[i,j] + sums[low+i,j]) * scale[j] * rowScale[i], rows of 32, low in bytes
-TEXT ·sumsToTileAMX(SB), NOSPLIT, $0-48
-	MOVQ tile+0(FP), DI
-	MOVQ sums+8(FP), SI
-	MOVQ low+16(FP), R8
-	MOVQ rowScale+24(FP), DX
-	MOVQ rows+32(FP), CX
-	MOVQ scale+40(FP), BX
-	VMOVUPS (BX), Z4
-	VMOVUPS 64(BX), Z5
-	MOVL $0x43000000, AX      // 128
-	VPBROADCASTD AX, Z6
+// func tileInt8(o *int8Operands)
+// Tiles are those of amx_amd64.s: with up to 8 rows tile 4 is both planes, else it is the
+// hi and tile 5 the lo of 16 rows.
+TEXT ·tileInt8(SB), NOSPLIT, $0-8
+	MOVQ o+0(FP), AX
+	MOVQ 0(AX), BX
+	LDTILECFG(3)
+	MOVQ 16(AX), BX           // b, this panel and step
+	MOVQ 24(AX), DI           // tile
+	MOVQ 32(AX), R9           // bytes between rows of a
+	MOVQ R9, R10
+	SHLQ $4, R10              // 16 rows of a
+	MOVQ $128, R12            // bytes between rows of b and sums
+	MOVQ 88(AX), CX           // scales of the panel
+	MOVL $0x43000000, DX      // 128
+	VPBROADCASTD DX, Z6
+
+panel:
+	MOVQ 8(AX), SI            // a, this group
+	MOVQ BX, R15              // b, this panel
+	MOVQ 80(AX), R14          // scales of the rows
+	MOVQ 72(AX), DX
+	MOVQ DX, 104(AX)          // rows left
+	VMOVUPS (CX), Z4
+	VMOVUPS 64(CX), Z5
+	ADDQ $128, CX
+	MOVQ 40(AX), R8           // steps left
+	MOVQ SI, DX               // a, this step
+	TILEZERO(0)
+	TILEZERO(1)
+	CMPQ 96(AX), $2048
+	JEQ  first
+
+few:
+	LOOKAHEAD
+	STEP16AHEAD(TDPBSSD)
+	DECQ R8
+	JNZ  few
+	MOVQ 48(AX), DX
+	TILESTORED(0, 2, 12, 0)
+	TILESTORED(1, 2, 12, 64)
+	JMP  sum
+
+first:
+	LEAQ (SI)(R10*1), R11     // the lo of a, this step
+	TILEZERO(2)
+	TILEZERO(3)
+
+firststep:
+	LOOKAHEAD
+	STEP32AHEAD(TDPBSSD)
+	DECQ R8
+	JNZ  firststep
+	JMP  store
+
+group:
+	MOVQ SI, DX
+	LEAQ (SI)(R10*1), R11
+	MOVQ R15, BX
+	MOVQ 40(AX), R8
+	TILEZERO(0)
+	TILEZERO(1)
+	TILEZERO(2)
+	TILEZERO(3)
+
+step:
+	STEP32(TDPBSSD)
+	DECQ R8
+	JNZ  step
+
+store:
+	MOVQ 48(AX), DX
+	TILESTORED(0, 2, 12, 0)
+	TILESTORED(1, 2, 12, 64)
+	TILESTORED(2, 2, 12, 2048)
+	TILESTORED(3, 2, 12, 2112)
+
+sum:
+	MOVQ 96(AX), R13
+	MOVQ $16, R8
+	CMPQ R8, 104(AX)
+	CMOVQHI 104(AX), R8       // rows of this group
+	SUBQ R8, 104(AX)
 
 row:
-	VBROADCASTSS (DX), Z7
-	VCVTDQ2PS (SI), Z0
-	VCVTDQ2PS 64(SI), Z1
-	VCVTDQ2PS (SI)(R8*1), Z2
-	VCVTDQ2PS 64(SI)(R8*1), Z3
+	VBROADCASTSS (R14), Z7
+	VCVTDQ2PS (DX), Z0
+	VCVTDQ2PS 64(DX), Z1
+	VCVTDQ2PS (DX)(R13*1), Z2
+	VCVTDQ2PS 64(DX)(R13*1), Z3
 	VFMADD231PS Z6, Z0, Z2
 	VFMADD231PS Z6, Z1, Z3
 	VMULPS Z4, Z2, Z2
@@ -92,10 +163,17 @@ row:
 	VMULPS Z7, Z3, Z3
 	VMOVUPS Z2, (DI)
 	VMOVUPS Z3, 64(DI)
-	ADDQ $4, DX
-	ADDQ $128, SI
+	ADDQ $4, R14
+	ADDQ $128, DX
 	ADDQ $128, DI
-	DECQ CX
+	DECQ R8
 	JNZ  row
+
+	LEAQ (SI)(R10*2), SI
+	CMPQ 104(AX), $0
+	JNE  group
+	DECQ 56(AX)
+	JNZ  panel
+	TILERELEASE
 	VZEROUPPER
 	RET

@@ -53,6 +53,39 @@ func (k *Kernels) mul(op string, c, base Mat, a Rows, b *Panels, s *Scratch) {
 	})
 }
 
+// Term is a product a b.
+type Term struct {
+	A Rows
+	B *Panels
+}
+
+// MulSum computes c = a1 b1 + a2 b2 + ..., the terms in their order. On tiles the sum
+// leaves the registers once.
+func (k *Kernels) MulSum(c Mat, s *Scratch, terms ...Term) {
+	for _, t := range terms {
+		checkProduct("MulSum", c.Rows, c.Cols, t.A, t.B)
+		if !k.tiles || t.B.h == nil || t.B.K == 0 {
+			for i, t := range terms {
+				k.Mul(c, t.A, t.B, i > 0, s)
+			}
+			return
+		}
+	}
+	for r0 := 0; r0 < c.Rows; r0 += blockM {
+		rows := min(blockM, c.Rows-r0)
+		tile := s.tileRows(0, rows)
+		for n0 := 0; n0 < c.Cols; n0 += panelWidth {
+			for i, t := range terms {
+				a := t.A.Slice(r0, r0+rows)
+				eachStep(rows, t.B.inner, tileK, func(l0, n int) {
+					k.panelTiles(ptr(tile, 0), ptr(a.h, l0), a.stride, ptr(t.B.h, n0*t.B.inner+l0*panelWidth), rows, n, 1, i > 0 || l0 > 0)
+				})
+			}
+			k.storeTile(c, Mat{}, tile, r0, rows, n0, min(panelWidth, c.Cols-n0))
+		}
+	}
+}
+
 // MulRows is Mul with its result stored as rows.
 func (k *Kernels) MulRows(dst, a Rows, b *Panels, s *Scratch) {
 	checkProduct("MulRows", dst.N, dst.Cols, a, b)
@@ -128,7 +161,7 @@ func (k *Kernels) mulTiles(tiles []float32, a left, b *Panels, n0, panels int, s
 	case b.K == 0:
 		clear(tiles)
 	case k.tiles && b.q != nil:
-		k.mulInt8(tiles, a.planes, b, n0, panels, s)
+		k.planeTiles(tiles, a.planes, b.q[n0*b.inner:], b.scale[n0:], b.inner, panels, s)
 	case k.tiles && b.h != nil:
 		eachStep(a.N, b.inner, tileK, func(l0, n int) {
 			k.panelTiles(ptr(tiles, 0), ptr(a.h, l0), a.stride, ptr(b.h, n0*b.inner+l0*panelWidth), a.N, n, panels, l0 > 0)

@@ -131,6 +131,35 @@ func TestMul(t *testing.T) {
 	})
 }
 
+// A sum of products is that of its terms, and adding elsewhere than in place changes nothing.
+func TestMulSum(t *testing.T) {
+	eachLevel(t, func(t *testing.T, k *Kernels) {
+		rng := rand.New(rand.NewPCG(8, 1))
+		var s Scratch
+		for _, typ := range []Type{Float32, BF16} {
+			for _, size := range [][2]int{{1, 31}, {33, 64}, {257, 70}, {40, 33}} {
+				m, n := size[0], size[1]
+				want, got := NewMat(make([]float32, m*n), m, n), NewMat(make([]float32, m*n), m, n)
+				var terms []Term
+				for i, kk := range []int{7, 320, 64} {
+					b := NewPanels(typ, kk, n)
+					b.PackTransposed(k, NewMat(normal(rng, n*kk), n, kk), &s)
+					terms = append(terms, Term{rowsOf(k, typ, normal(rng, m*kk), m, kk), b})
+					k.Mul(want, terms[i].A, b, i > 0, &s)
+				}
+				k.MulSum(got, &s, terms...)
+				for i, v := range got.Data {
+					near(t, fmt.Sprintf("%s %v: element %d", typ, size, i), v, float64(want.Data[i]), 2e-4)
+				}
+				base := NewMat(normal(rng, m*n), m, n)
+				k.AddMul(got, base, terms[1].A, terms[1].B, &s)
+				k.Mul(base, terms[1].A, terms[1].B, true, &s)
+				sameBits(t, "in place and elsewhere", got.Data, base.Data)
+			}
+		}
+	})
+}
+
 // A row of a result is the same bits whatever rows are computed with it.
 func TestRowsAreIndependent(t *testing.T) {
 	eachLevel(t, func(t *testing.T, k *Kernels) {

@@ -71,8 +71,7 @@ func (ws *Workspace) feedForwardGrad(l int, a *activations, dx kernels.Mat, firs
 			w.back.down, a.gate.Slice(from, to), a.up.Slice(from, to), &ws.s)
 		k.RMSNormApply(normed.Slice(from, to), in, w.normPost, a.rstdPost[from:to])
 		dnorm := growMat(&ws.dnorm, to-from, c.Hidden)
-		k.Mul(dnorm, dgate.Slice(from, to), w.back.gate, false, &ws.s)
-		k.Mul(dnorm, dup.Slice(from, to), w.back.up, true, &ws.s)
+		k.MulSum(dnorm, &ws.s, kernels.Term{A: dgate.Slice(from, to), B: w.back.gate}, kernels.Term{A: dup.Slice(from, to), B: w.back.up})
 		if c.Residual == ResidualOfficial { // the base was the normed stream: mid is read through the norm alone
 			k.Axpy(dnorm.Data, out.Data, 1)
 			clear(out.Data)
@@ -118,22 +117,28 @@ func (ws *Workspace) attentionGrad(b *Batch, l int, a *activations, x, dx kernel
 		in := x.RowsOf(from, to)
 		k.RMSNormApply(normed.Slice(from, to), in, w.normIn, a.rstdIn[from:to])
 		dnorm := growMat(&ws.dnorm, to-from, c.Hidden)
-		at := min(max(from, first), to)
-		clear(dnorm.RowsOf(0, at-from).Data)
-		if at < to {
+		if at := max(from, first); at < to {
 			part := dq.RowsOf(at, to)
 			k.Scale(part.Data, scale)
 			tables.rotate(k, part, ws.pos[at:to], c.HeadDim, -1)
 			k.Convert(dqRows.Slice(at, to), part)
-			k.Mul(dnorm.RowsOf(at-from, to-from), dqRows.Slice(at, to), w.back.q, false, &ws.s)
 		}
-		if keys := min(to, content); from < keys {
+		keys := min(max(from, content), to) // content rows end here
+		q := func(from, to int) kernels.Term { return kernels.Term{A: dqRows.Slice(from, to), B: w.back.q} }
+		if from < keys {
 			part := dk.RowsOf(from, keys)
 			tables.rotate(k, part, ws.pos[from:keys], c.HeadDim, -1)
 			k.Convert(dkRows.Slice(from, keys), part)
 			k.Convert(dvRows.Slice(from, keys), dv.RowsOf(from, keys))
-			k.Mul(dnorm.RowsOf(0, keys-from), dkRows.Slice(from, keys), w.back.k, true, &ws.s)
-			k.Mul(dnorm.RowsOf(0, keys-from), dvRows.Slice(from, keys), w.back.v, true, &ws.s)
+			dkTerm, dvTerm := kernels.Term{A: dkRows.Slice(from, keys), B: w.back.k}, kernels.Term{A: dvRows.Slice(from, keys), B: w.back.v}
+			if first == 0 {
+				k.MulSum(dnorm.RowsOf(0, keys-from), &ws.s, q(from, keys), dkTerm, dvTerm)
+			} else {
+				k.MulSum(dnorm.RowsOf(0, keys-from), &ws.s, dkTerm, dvTerm)
+			}
+		}
+		if keys < to {
+			k.MulSum(dnorm.RowsOf(keys-from, to-from), &ws.s, q(keys, to))
 		}
 		k.RMSNormGrad(dx.RowsOf(from, to), dnorm, in, w.normIn, a.rstdIn[from:to], dweight)
 	})

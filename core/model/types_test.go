@@ -15,7 +15,7 @@ import (
 // pipeline/models).
 const (
 	bf16Loss, int8Loss = 0.005, 0.01 // of the mean negative log-likelihood, relative
-	bf16Grad           = 0.05       // L2 norm of a tensor's error over that of the tensor
+	bf16Grad           = 0.05        // L2 norm of a tensor's error over that of the tensor
 )
 
 func TestOracleTypes(t *testing.T) {
