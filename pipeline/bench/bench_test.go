@@ -271,13 +271,18 @@ func TestHeld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := heap() - before; got < 4*c.Params() || got > 20*c.Params() {
-		t.Errorf("a network of %d parameters holds %d bytes", c.Params(), got)
+	if got, want := heap()-before, m.Bytes(); got < want || got > want*5/4 {
+		t.Errorf("a network of %d bytes holds %d", want, got)
 	}
 	runtime.KeepAlive(m)
-	// 6 layers, two streams, four bytes: 192 twice, 192 twice, 512 twice.
-	if got, want := activations(&c), 6*2*4*2*(192+192+512); got != want {
-		t.Errorf("activations %d, want %d", got, want)
+	// 6 layers, two streams, two of each: hidden 192 as float32, 192 and 512 as rows.
+	for typ, want := range map[kernels.Type]int{
+		kernels.Float32: 6 * 2 * 2 * (4*192 + 4*(192+512)),
+		kernels.BF16:    6 * 2 * 2 * (4*192 + 2*(192+512)),
+	} {
+		if got := activations(&c, typ); got != want {
+			t.Errorf("activations in %s are %d bytes, want %d", typ, got, want)
+		}
 	}
 }
 

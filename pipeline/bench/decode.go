@@ -64,7 +64,7 @@ func (l *lab) infill(c computeType, jobs []infilling) task {
 			emit(Result{fmt.Sprintf("infill/%s/%s/%d", job.strategy, c.Type, job.documents), l.all(), rate, "tokens/s"})
 		}
 		held(emit, name, l.all(), heldBy{
-			heap: heap() - before, weights: c.bytes * m.Config.Params(), kv: m.NewCache(m.Config.MaxPositions).Bytes(),
+			heap: heap() - before, weights: m.Bytes(), kv: m.NewCache(m.Config.MaxPositions).Bytes(),
 		})
 		runtime.KeepAlive(f)
 		return nil

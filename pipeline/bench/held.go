@@ -3,13 +3,14 @@ package bench
 import (
 	"runtime"
 
+	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/model"
 )
 
 // heldBy is what a job holds, in bytes; what is zero does not apply.
 type heldBy struct {
 	heap        int // measured
-	weights     int // of the network, in the numbers it computes in
+	weights     int // of the network, for training with their master copy
 	kv          int // keys and values of a document of full length
 	activations int // that training keeps for a position
 }
@@ -36,9 +37,13 @@ func heap() int {
 	return int(m.HeapAlloc)
 }
 
-// activations returns what the backward pass needs of a position's forward pass, in
-// float32: of its content row and its query row, in each layer, the input and the middle
-// [H], the queries and attention's output [Q], gate and up [F].
-func activations(c *model.Config) int {
-	return 2 * 4 * c.Layers * 2 * (c.Hidden + c.Heads*c.HeadDim + c.FFN)
+// activations returns what the backward pass needs of a position's forward pass: of its
+// content row and its query row, in each layer, the input and the middle [H] in float32,
+// and in the type of rows the queries and attention's output [Q], gate and up [F].
+func activations(c *model.Config, t kernels.Type) int {
+	element := 4
+	if t.RowType() == kernels.BF16 {
+		element = 2
+	}
+	return 2 * c.Layers * 2 * (4*c.Hidden + element*(c.Heads*c.HeadDim+c.FFN))
 }

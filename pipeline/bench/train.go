@@ -67,7 +67,7 @@ func (l *lab) train(c computeType, t training) task {
 		}
 		if t.held {
 			held(emit, name, l.all(), heldBy{
-				heap: heap() - before, weights: c.bytes * t.shape.Params(), activations: activations(&t.shape),
+				heap: heap() - before, weights: m.Bytes(), activations: activations(&t.shape, c.Type),
 			})
 		}
 		runtime.KeepAlive(trainer)
