@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/any-order/a3/core/internal/parallel"
+	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/strategy"
 )
@@ -15,8 +17,18 @@ import (
 type Engine struct {
 	model   *model.Model
 	options Options
-	workers []*worker
+	banned  [][]int32      // of each chunk of the vocabulary, ascending
 	caches  []*model.Cache // not in use
+
+	choice     choice
+	candidates int  // how many are kept of a row
+	nucleus    bool // top-p is the only filter
+
+	team    *parallel.Team // while something is computed
+	workers []*worker      // of its members
+	mates   []*model.Workspace
+	step    step
+	row     kernels.Rows // one, for logProbOf
 }
 
 // New returns an engine. It keeps nothing of documents between jobs.
@@ -24,27 +36,53 @@ func New(m *model.Model, o Options) (*Engine, error) {
 	if err := o.Validate(m.Config.Vocab); err != nil {
 		return nil, err
 	}
-	e := &Engine{model: m, options: o}
+	e := &Engine{model: m, options: o, banned: make([][]int32, m.Config.Chunks())}
+	banned := slices.Clone(o.Banned)
+	slices.Sort(banned)
+	for _, id := range slices.Compact(banned) {
+		chunk, _ := m.Config.ChunkOf(int(id))
+		e.banned[chunk] = append(e.banned[chunk], id)
+	}
 	if !e.leavesChoice(nil) {
 		return nil, errors.New("decoding: every token of the vocabulary is banned")
 	}
+	e.choice, e.candidates = choiceOf(&o, m.Config.Vocab)
+	e.nucleus = e.choice == chooseCandidate && e.candidates != o.TopK
 	for range o.Threads {
-		e.workers = append(e.workers, &worker{ws: m.NewWorkspace(), sampler: sampler{k: m.Kernels()}})
+		w := &worker{ws: m.NewWorkspace(), sampler: sampler{k: m.Kernels(), engine: e}}
+		e.workers, e.mates = append(e.workers, w), append(e.mates, w.ws)
 	}
 	return e, nil
 }
 
-// acquireCache returns an empty cache for at least n tokens.
+// assemble starts the team, and returns what ends it.
+func (e *Engine) assemble() func() {
+	e.team = parallel.NewTeam(e.options.Threads)
+	return func() {
+		e.team.Close()
+		e.team = nil
+	}
+}
+
+// acquireCache returns an empty cache for at least n tokens: the smallest that is free.
+// At most MaxDocuments are kept, so that one is forgotten for each that is too small.
 func (e *Engine) acquireCache(n int) *model.Cache {
+	best := -1
 	for i, c := range e.caches {
-		if c.Cap() >= n {
-			e.caches[i] = e.caches[len(e.caches)-1]
-			e.caches = e.caches[:len(e.caches)-1]
-			c.Truncate(0)
-			return c
+		if c.Cap() >= n && (best < 0 || c.Cap() < e.caches[best].Cap()) {
+			best = i
 		}
 	}
-	return e.model.NewCache(n)
+	if best < 0 {
+		if len(e.caches) > 0 { // they are all too small
+			e.caches = e.caches[:len(e.caches)-1]
+		}
+		return e.model.NewCache(n)
+	}
+	c := e.caches[best]
+	e.caches = slices.Delete(e.caches, best, best+1)
+	c.Truncate(0)
+	return c
 }
 
 func (e *Engine) releaseCache(c *model.Cache) {
@@ -77,6 +115,7 @@ func (e *Engine) Run(ctx context.Context, in <-chan *Document, decider Decider, 
 	default:
 		return fmt.Errorf("strategy %q is neither a strategy.Strategy nor a strategy.Planner", r.spec.Name)
 	}
+	defer e.assemble()()
 	defer r.close(ctx)
 	for in != nil || len(r.active) > 0 {
 		admitted, open, err := r.receive(ctx, in)
@@ -99,13 +138,19 @@ func (e *Engine) Run(ctx context.Context, in <-chan *Document, decider Decider, 
 // allowed reports whether a token may stand at a blank position.
 func (e *Engine) allowed(doc *Document, p, token int32) bool {
 	set := doc.Allow[p]
-	return (set == nil || set.Has(token)) && !slices.Contains(e.options.Banned, token)
+	return (set == nil || set.Has(token)) && !e.isBanned(token)
+}
+
+func (e *Engine) isBanned(token int32) bool {
+	chunk, _ := e.model.Config.ChunkOf(int(token))
+	_, found := slices.BinarySearch(e.banned[chunk], token)
+	return found
 }
 
 // leavesChoice reports whether a set, nil for all tokens, holds one that is not banned.
 func (e *Engine) leavesChoice(set *TokenSet) bool {
 	for id := range int32(e.model.Config.Vocab) {
-		if (set == nil || set.Has(id)) && !slices.Contains(e.options.Banned, id) {
+		if (set == nil || set.Has(id)) && !e.isBanned(id) {
 			return true
 		}
 	}

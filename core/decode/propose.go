@@ -2,7 +2,6 @@ package decode
 
 import (
 	"context"
-	"slices"
 
 	"github.com/any-order/a3/core/internal/parallel"
 	"github.com/any-order/a3/core/kernels"
@@ -10,86 +9,137 @@ import (
 	"github.com/any-order/a3/core/strategy"
 )
 
-// headRows is how many rows of logits exist at a time in one goroutine, whichever
-// sessions they belong to.
-const headRows = 48
+// dealRows is how many rows each thread must have for the documents of a step to be
+// dealt to the threads whole. With fewer rows a pass takes as long as its weights take to
+// be read: then the threads share one pass, so that each weight is read once.
+const dealRows = 32
 
 // worker is the memory of one computing goroutine.
 type worker struct {
 	ws      *model.Workspace
 	batch   model.Batch
-	logits  []float32
-	scratch kernels.Scratch
+	head    head
 	sampler sampler
+	whole   []float32 // [wholeRows, V]
 }
 
 // Propose computes the wanted positions of all sessions, which must not be Done: one
-// pass of the model over the rows that are new. The sessions are dealt to the threads
-// whole; a session's numbers do not depend on the others.
+// pass of the model over the rows that are new. A session's numbers do not depend on the
+// others, nor on threads.
 func (e *Engine) Propose(ctx context.Context, sessions []*Session, columns strategy.Columns) error {
-	parts := deal(sessions, len(e.workers))
-	return parallel.Each(ctx, e.workers, len(parts), func(w *worker, i int) {
-		if len(parts[i]) > 0 {
-			w.propose(e, parts[i], columns)
+	if e.team == nil {
+		defer e.assemble()()
+	}
+	return e.propose(ctx, sessions, columns, true)
+}
+
+// propose is Propose with the team at work; keep says whether the strategy may choose
+// tokens of its own, which are scored later.
+func (e *Engine) propose(ctx context.Context, sessions []*Session, columns strategy.Columns, keep bool) error {
+	if err := ctx.Err(); err != nil || len(sessions) == 0 {
+		return err
+	}
+	s := &e.step
+	*s = step{engine: e, columns: columns, keep: keep, rows: s.rows[:0], parts: s.parts, balancer: s.balancer}
+	total := 0
+	for _, session := range sessions {
+		n := session.pending()
+		s.rows = append(s.rows, n)
+		total += n
+	}
+	if s.deal(sessions, total) {
+		e.workers[0].ws.Share(nil, nil)
+		e.team.Do(len(s.parts), s)
+		return nil
+	}
+	w := e.workers[0]
+	w.ws.Share(e.team, e.mates)
+	w.head.workers = e.workers[:e.team.Size()]
+	w.propose(e, sessions, s)
+	return nil
+}
+
+// step is a step whose documents are dealt to the threads whole.
+type step struct {
+	engine   *Engine
+	columns  strategy.Columns
+	keep     bool
+	rows     []int        // of each session
+	parts    [][]*Session // for a thread each
+	balancer parallel.Balancer
+}
+
+// deal splits the sessions, in their order, into parts of like numbers of rows, and
+// reports whether every thread has enough to do. A document that joins brings all its
+// given rows at once, many times what others add.
+func (s *step) deal(sessions []*Session, total int) bool {
+	n := s.engine.team.Size()
+	if n > 1 && (len(sessions) < n || total < dealRows*n) {
+		return false
+	}
+	for len(s.parts) < n {
+		s.parts = append(s.parts, nil)
+	}
+	s.parts = s.parts[:n]
+	for i := range s.parts {
+		s.parts[i] = s.parts[i][:0]
+	}
+	most := 0
+	load := 0
+	for i, part := range s.balancer.Deal(s.rows, n) {
+		s.parts[part] = append(s.parts[part], sessions[i])
+	}
+	for _, part := range s.parts {
+		load = 0
+		for _, session := range part {
+			load += session.pending()
 		}
-	})
+		most = max(most, load)
+	}
+	return 2*most*n <= 3*total // nobody has more than half as much again as all have on average
 }
 
-// deal splits the sessions, in their order, into n parts of like numbers of rows. A
-// document that joins brings all its given rows at once, many times what others add.
-func deal(sessions []*Session, n int) [][]*Session {
-	rows := make([]int, len(sessions))
-	for i, s := range sessions {
-		rows[i] = s.pending()
+// Piece computes a part of the sessions.
+func (s *step) Piece(member, i int) {
+	if len(s.parts[i]) == 0 {
+		return
 	}
-	parts := make([][]*Session, n)
-	for i, part := range parallel.Balance(rows, n) {
-		parts[part] = append(parts[part], sessions[i])
-	}
-	return parts
+	w := s.engine.workers[member]
+	w.head.workers = s.engine.workers[member : member+1]
+	w.propose(s.engine, s.parts[i], s)
 }
 
-func (w *worker) propose(e *Engine, sessions []*Session, columns strategy.Columns) {
+// propose computes one pass.
+func (w *worker) propose(e *Engine, sessions []*Session, step *step) {
 	w.batch.Reset()
 	for _, s := range sessions {
 		s.rows += s.pending()
 		s.calls++
-		s.proposal, s.hidden = s.proposal[:0], s.hidden[:0]
+		s.proposal = s.proposal[:0]
 		s.addRows(&w.batch)
 	}
 	final := w.ws.Forward(&w.batch)
-
-	c := &e.model.Config
-	rest := sessions
-	for at := 0; at < final.N; at += headRows {
-		rows := final.Slice(at, min(at+headRows, final.N))
-		w.logits = growTo(w.logits, rows.N*c.Vocab)
-		logits := kernels.NewMat(w.logits, rows.N, c.Vocab)
-		e.model.Logits(logits, rows, &w.scratch)
-		for r := range rows.N {
-			for len(rest[0].proposal) == len(rest[0].wanted) {
-				rest = rest[1:]
-			}
-			s := rest[0]
-			p := Proposal{Position: s.wanted[len(s.proposal)]}
-			w.sampler.propose(&p, logits.Row(r), &e.options, s.doc.Allow[p.Position], s.key, s.steps, columns)
-			s.proposal = append(s.proposal, p)
-			s.hidden = slices.Grow(s.hidden, c.Hidden)[:len(s.hidden)+c.Hidden]
-			rows.Float(s.hidden[len(s.hidden)-c.Hidden:], r)
+	w.head.engine, w.head.columns = e, step.columns
+	w.head.propose(final, sessions)
+	if !step.keep {
+		return
+	}
+	at, hidden := 0, e.model.Config.Hidden
+	for _, s := range sessions {
+		s.hidden = growTo(s.hidden, len(s.wanted)*hidden)
+		for i := range s.wanted {
+			final.Float(s.hidden[i*hidden:(i+1)*hidden], at)
+			at++
 		}
 	}
 }
 
 // logProbOf returns the model's log-probability of a token at the i-th row of hidden.
 func (e *Engine) logProbOf(hidden []float32, i int, token int32) float64 {
-	c := &e.model.Config
-	logits := kernels.NewMat(make([]float32, c.Vocab), 1, c.Vocab)
-	k := e.model.Kernels()
-	final := kernels.NewRows(e.model.Type.RowType(), 1, c.Hidden)
-	k.Convert(final, kernels.NewMat(hidden[i*c.Hidden:(i+1)*c.Hidden], 1, c.Hidden))
-	e.model.Logits(logits, final, new(kernels.Scratch))
-	var tmp []float32
-	return logProb(k, logits.Row(0), token, &tmp)
+	n := e.model.Config.Hidden
+	e.row.Resize(e.model.Type, 1, n)
+	e.model.Kernels().Convert(e.row, kernels.NewMat(hidden[i*n:(i+1)*n], 1, n))
+	return e.workers[0].ws.LogProb(e.row, 0, token)
 }
 
 func growTo(buf []float32, n int) []float32 {

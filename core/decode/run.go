@@ -18,7 +18,11 @@ type run struct {
 	emit     func(*Result) error
 	active   []*flight // in order of admission
 	nextID   uint64
-	obs      strategy.Observation // reused
+
+	// Of a step, reused.
+	chosen   []*flight
+	sessions []*Session
+	obs      strategy.Observation
 }
 
 // flight is a document in the running batch.
@@ -33,6 +37,7 @@ type flight struct {
 func (r *run) receive(ctx context.Context, in <-chan *Document) (admitted []*Document, open bool, err error) {
 	for in != nil && len(r.active)+len(admitted) < r.engine.options.MaxDocuments {
 		if len(r.active)+len(admitted) == 0 {
+			r.engine.team.Rest()
 			select {
 			case doc, ok := <-in:
 				if !ok {
@@ -64,7 +69,7 @@ func (r *run) begin(ctx context.Context, docs []*Document) error {
 	for _, doc := range docs {
 		s, err := r.engine.NewSession(doc)
 		if err != nil {
-			if err := r.emit(&Result{Document: doc, Err: err}); err != nil {
+			if err := r.send(&Result{Document: doc, Err: err}); err != nil {
 				return err
 			}
 			continue
@@ -85,6 +90,7 @@ func (r *run) begin(ctx context.Context, docs []*Document) error {
 		return nil
 	}
 	var err error
+	r.engine.team.Rest()
 	if r.planner != nil {
 		var plans []strategy.Plan
 		plans, err = r.planner.Plan(ctx, intros)
@@ -142,29 +148,28 @@ func failures(err error) map[uint64]error {
 // step runs the model for as many documents as the row budget takes, oldest first, and
 // commits what the strategy decides.
 func (r *run) step(ctx context.Context) error {
-	var chosen []*flight
-	var sessions []*Session
+	r.chosen, r.sessions = r.chosen[:0], r.sessions[:0]
 	rows := 0
 	for _, f := range r.active {
 		n := f.session.pending()
-		if len(chosen) > 0 && rows+n > r.engine.options.MaxRows {
+		if len(r.chosen) > 0 && rows+n > r.engine.options.MaxRows {
 			continue
 		}
 		rows += n
-		chosen = append(chosen, f)
-		sessions = append(sessions, f.session)
+		r.chosen = append(r.chosen, f)
+		r.sessions = append(r.sessions, f.session)
 	}
-	if len(chosen) == 0 {
+	if len(r.chosen) == 0 {
 		return ctx.Err()
 	}
-	if err := r.engine.Propose(ctx, sessions, r.spec.Columns); err != nil {
+	if err := r.engine.propose(ctx, r.sessions, r.spec.Columns, r.planner == nil); err != nil {
 		return err
 	}
 	var err error
 	if r.planner != nil {
-		err = r.commitPlanned(chosen)
+		err = r.commitPlanned(r.chosen)
 	} else {
-		err = r.commitDecided(ctx, chosen)
+		err = r.commitDecided(ctx, r.chosen)
 	}
 	if err != nil {
 		return err
@@ -196,6 +201,7 @@ func (r *run) commitPlanned(flights []*flight) error {
 // commitDecided asks the strategy and holds its answer to the contract.
 func (r *run) commitDecided(ctx context.Context, flights []*flight) error {
 	r.observe(flights)
+	r.engine.team.Rest()
 	dec, err := r.strategy.Next(ctx, &r.obs)
 	failed := failures(err)
 	if err != nil && failed == nil {
@@ -304,7 +310,7 @@ func (r *run) observe(flights []*flight) {
 func (r *run) finish(f *flight) error {
 	f.done = true
 	f.session.Close()
-	return r.emit(f.session.Result())
+	return r.send(f.session.Result())
 }
 
 func (r *run) fail(f *flight, cause error) error {
@@ -312,6 +318,12 @@ func (r *run) fail(f *flight, cause error) error {
 	f.session.Close()
 	result := f.session.Result()
 	result.Err = cause
+	return r.send(result)
+}
+
+// send hands a result to the caller, who may let it wait.
+func (r *run) send(result *Result) error {
+	r.engine.team.Rest()
 	return r.emit(result)
 }
 
@@ -323,6 +335,7 @@ func (r *run) close(ctx context.Context) {
 		ids = append(ids, f.id)
 	}
 	if r.strategy != nil && len(ids) > 0 {
+		r.engine.team.Rest()
 		// The run has failed already; the strategy may well be what failed.
 		_ = r.strategy.End(context.WithoutCancel(ctx), ids)
 	}

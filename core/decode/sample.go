@@ -5,72 +5,164 @@ import (
 	"slices"
 
 	"github.com/any-order/a3/core/kernels"
-	"github.com/any-order/a3/core/seq"
 	"github.com/any-order/a3/core/strategy"
 )
 
-// sampler turns rows of logits into proposals; it is working memory of one goroutine.
+// choice is how tokens are chosen, which says what must be kept of the logits.
+type choice int
+
+const (
+	chooseBest      choice = iota // the most probable
+	chooseChunk                   // drawn from a chunk, which is drawn by its mass
+	chooseCandidate               // drawn from the most probable, which are kept
+	chooseWhole                   // needs all logits
+)
+
+// choiceOf returns how an engine chooses, and how many candidates it keeps.
+func choiceOf(o *Options, vocab int) (c choice, candidates int) {
+	topK := o.TopK > 0 && o.TopK < vocab
+	switch {
+	case o.Regroup == RegroupPublished, topK && o.TopK > mostCandidates && !o.Greedy:
+		return chooseWhole, 0
+	case o.Greedy:
+		return chooseBest, 0
+	case topK:
+		return chooseCandidate, o.TopK
+	case o.TopP < 1:
+		return chooseCandidate, mostCandidates
+	}
+	return chooseChunk, 0
+}
+
+// sampler looks at logits and chooses tokens; it is working memory of one goroutine.
 type sampler struct {
-	k       *kernels.Kernels
-	probs   []float32 // exp(logit - max)
-	allowed []float32 // logits with banned tokens at -Inf
-	sorted  []float32
+	k      *kernels.Kernels
+	engine *Engine
+
+	tmp, narrowed []float32 // [chunk]
+	ones          []float32 // [chunk] of 1
+
+	probs, allowed, sorted []float32 // [V] for tokens that need all logits
 }
 
 var negInf = float32(math.Inf(-1))
 
-// propose fills p, whose Position is set, from the logits of its row. allow may be nil.
-// columns says which of its fields somebody reads; Token, Prob and LogProb are always set.
-func (s *sampler) propose(p *Proposal, logits []float32, o *Options, allow *TokenSet, key seq.Key, step int, columns strategy.Columns) {
-	s.probs = slices.Grow(s.probs[:0], len(logits))[:len(logits)]
-	top := s.k.Max(logits)
-	sum := float64(s.k.ExpSum(s.probs, logits, top))
+// part is a row of logits for a chunk of the vocabulary, from token first.
+type part struct {
+	logits       []float32
+	chunk, first int
+	allow        *TokenSet
+}
 
-	// Tokens that may not stand here.
-	choice := logits
-	if len(o.Banned) > 0 || allow != nil {
-		s.allowed = append(s.allowed[:0], logits...)
-		choice = s.allowed
-		for _, id := range o.Banned {
-			choice[id] = negInf
-		}
-		if allow != nil {
-			for id := range choice {
-				if !allow.Has(int32(id)) {
-					choice[id] = negInf
-				}
-			}
-		}
+// gather keeps what is needed of a part, and overwrites it.
+func (s *sampler) gather(sum *chunkSum, f *found, p part, columns strategy.Columns) {
+	k, e, n := s.k, s.engine, len(p.logits)
+	s.tmp = slices.Grow(s.tmp[:0], n)[:n]
+	sum.most = k.Max(p.logits)
+	if columns&strategy.ColumnMargin != 0 && sum.most > f.second {
+		f.first, f.second = addTwoLargest(f.first, f.second, p.logits)
 	}
-	scores, total := s.probs, sum // what Prob and the like are read from
 	switch {
-	case o.Greedy:
-		p.Token = argmax(s.k, choice)
-		if o.Regroup == RegroupPublished {
-			scores, total = s.filtered(choice, o), 1
+	case e.choice == chooseBest && sum.most > f.best: // else no token of this chunk is better
+		logits := s.narrow(p)
+		if most := k.Max(logits); most > f.best {
+			f.best, f.token = most, int32(p.first+slices.Index(logits, most))
 		}
-	default:
-		filtered := s.filtered(choice, o)
-		p.Token = inverseCDF(filtered, key.With(uint64(p.Position), uint64(step), uint64(seq.PurposeToken)).Uniform(0))
-		if o.Regroup == RegroupPublished {
-			scores, total = filtered, 1
-		} else { // the filters worked in the buffer that held the model's own
-			sum = float64(s.k.ExpSum(s.probs, logits, top))
-			scores, total = s.probs, sum
+	case e.choice == chooseChunk && (e.options.Temperature != 1 || s.narrows(p)), e.choice == chooseCandidate:
+		logits := s.narrow(p)
+		sum.choiceMost, sum.choice = s.expSum(s.tmp, logits)
+		if e.choice == chooseCandidate {
+			f.candidates.add(e, logits, sum, p.first)
 		}
-	}
-	p.LogProb = logProb(s.k, logits, p.Token, &s.allowed)
-	p.Prob = float32(float64(scores[p.Token]) / total)
-	if columns&(strategy.ColumnMaxProb|strategy.ColumnMargin) != 0 {
-		first, second := twoLargest(scores)
-		p.MaxProb, p.Margin = float32(float64(first)/total), float32(float64(first-second)/total)
 	}
 	if columns&strategy.ColumnEntropy != 0 {
-		p.Entropy = float32(entropy(scores, total))
+		sum.sum = k.ExpSum(s.tmp, p.logits, sum.most)
+		for len(s.ones) < n {
+			s.ones = append(s.ones, 1)
+		}
+		k.Axpy(p.logits, s.ones[:n], -sum.most)
+		sum.moment = k.Dot(s.tmp, p.logits)
+	} else {
+		sum.sum = k.ExpSum(p.logits, p.logits, sum.most)
+	}
+	if e.choice == chooseChunk && e.options.Temperature == 1 && !s.narrows(p) {
+		sum.choiceMost, sum.choice = sum.most, sum.sum
 	}
 }
 
-func twoLargest(x []float32) (first, second float32) {
+// narrows reports whether a part has tokens that may not be chosen.
+func (s *sampler) narrows(p part) bool { return p.allow != nil || len(s.engine.banned[p.chunk]) > 0 }
+
+// narrow returns the logits of a part with those at -Inf that may not be chosen.
+func (s *sampler) narrow(p part) []float32 {
+	if !s.narrows(p) {
+		return p.logits
+	}
+	s.narrowed = append(s.narrowed[:0], p.logits...)
+	for _, id := range s.engine.banned[p.chunk] {
+		s.narrowed[int(id)-p.first] = negInf
+	}
+	if p.allow != nil {
+		p.allow.narrow(s.k, s.narrowed, p.first)
+	}
+	return s.narrowed
+}
+
+// expSum stores exp(logit/temperature - most) in dst and returns the largest of
+// logit/temperature, most, and the sum.
+func (s *sampler) expSum(dst, logits []float32) (most, sum float32) {
+	copy(dst, logits)
+	if t := s.engine.options.Temperature; t != 1 {
+		s.k.Scale(dst, float32(1/t))
+	}
+	if most = s.k.Max(dst); most == negInf { // none may be chosen
+		clear(dst)
+		return most, 0
+	}
+	return most, s.k.ExpSum(dst, dst, most)
+}
+
+// chunkAt returns the chunk in which the cumulative probability passes u, and the
+// uniform number that is left for it.
+func chunkAt(sums []chunkSum, u float64) (chunk int, rest float64) {
+	most := negInf
+	for i := range sums {
+		most = max(most, sums[i].choiceMost)
+	}
+	mass := func(i int) float64 {
+		if sums[i].choice == 0 {
+			return 0
+		}
+		return float64(sums[i].choice) * math.Exp(float64(sums[i].choiceMost)-float64(most))
+	}
+	var total float64
+	for i := range sums {
+		total += mass(i)
+	}
+	target, cum := u*total, 0.0
+	for i := range sums {
+		m := mass(i)
+		if m <= 0 {
+			continue
+		}
+		chunk, rest = i, (target-cum)/m
+		if cum += m; cum > target {
+			break
+		}
+	}
+	return chunk, min(rest, 1)
+}
+
+// fromChunk returns the index of the token of a part at which the cumulative probability
+// passes u.
+func (s *sampler) fromChunk(p part, u float64) int {
+	s.tmp = slices.Grow(s.tmp[:0], len(p.logits))[:len(p.logits)]
+	s.expSum(s.tmp, s.narrow(p))
+	return int(inverseCDF(s.tmp, u))
+}
+
+// addTwoLargest returns the two largest of first >= second and x.
+func addTwoLargest(first, second float32, x []float32) (float32, float32) {
 	for _, v := range x {
 		if v > second {
 			if v > first {
@@ -81,99 +173,6 @@ func twoLargest(x []float32) (first, second float32) {
 		}
 	}
 	return first, second
-}
-
-// entropy returns that of probs/total, in nats.
-func entropy(probs []float32, total float64) float64 {
-	var sum float64 // of q log q, with q = probs/total
-	for _, x := range probs {
-		if x > 0 {
-			sum += float64(x) * math.Log(float64(x))
-		}
-	}
-	return math.Log(total) - sum/total
-}
-
-// filtered returns the probabilities left of the logits by temperature, top-k and
-// top-p, in this order; the slice is s.probs. Ties with the k-th token stay. In top-p a
-// token is dropped if those before it, by descending probability, hold more than TopP.
-func (s *sampler) filtered(logits []float32, o *Options) []float32 {
-	x := slices.Grow(s.probs[:0], len(logits))[:len(logits)]
-	s.probs = x
-	t := float32(math.Max(o.Temperature, 1e-8))
-	for i, v := range logits {
-		x[i] = v / t
-	}
-	if o.TopK > 0 && o.TopK < len(x) {
-		s.sorted = append(s.sorted[:0], x...)
-		slices.Sort(s.sorted)
-		kth := s.sorted[len(s.sorted)-o.TopK]
-		for i, v := range x {
-			if v < kth {
-				x[i] = negInf
-			}
-		}
-	}
-	s.softmax(x)
-	if o.TopP < 1 {
-		s.topP(x, o.TopP)
-	}
-	return x
-}
-
-func (s *sampler) softmax(x []float32) {
-	sum := s.k.ExpSum(x, x, s.k.Max(x))
-	s.k.Scale(x, 1/sum)
-}
-
-// topP keeps the most probable tokens until their mass exceeds p, and scales what is
-// left to sum to one. Of tokens that tie at the border, those of lower id stay.
-func (s *sampler) topP(probs []float32, p float64) {
-	s.sorted = append(s.sorted[:0], probs...)
-	slices.SortFunc(s.sorted, func(a, b float32) int {
-		switch {
-		case a > b:
-			return -1
-		case a < b:
-			return 1
-		}
-		return 0
-	})
-	// Count how many stay, and how many of those equal the smallest that stays.
-	var before float64
-	kept := 0
-	for kept < len(s.sorted) && (kept == 0 || before <= p) {
-		before += float64(s.sorted[kept])
-		kept++
-	}
-	border := s.sorted[kept-1]
-	ties := 0
-	for i := kept - 1; i >= 0 && s.sorted[i] == border; i-- {
-		ties++
-	}
-	var sum float64
-	for i, v := range probs {
-		switch {
-		case v > border:
-		case v == border && ties > 0:
-			ties--
-		default:
-			probs[i] = 0
-		}
-		sum += float64(probs[i])
-	}
-	s.k.Scale(probs, float32(1/sum))
-}
-
-// argmax returns the lowest index of the largest element.
-func argmax(k *kernels.Kernels, x []float32) int32 {
-	top := k.Max(x)
-	for i, v := range x {
-		if v == top {
-			return int32(i)
-		}
-	}
-	return 0 // only NaN: the caller sees a probability that is not a number
 }
 
 // inverseCDF returns the token at which the cumulative probability, over ascending ids,

@@ -3,11 +3,8 @@ package decode
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/any-order/a3/core/internal/parallel"
-	"github.com/any-order/a3/core/kernels"
-	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/seq"
 )
 
@@ -36,10 +33,4 @@ func (e *Engine) Score(ctx context.Context, segments []seq.Segment) ([][]float64
 		return nil, err
 	}
 	return out, nil
-}
-
-// logProb is the logarithm of a softmax, of one token.
-func logProb(k *kernels.Kernels, logits []float32, token int32, tmp *[]float32) float64 {
-	*tmp = slices.Grow((*tmp)[:0], len(logits))[:len(logits)]
-	return float64(logits[token]) - model.LogSumExp(k, logits, *tmp)
 }

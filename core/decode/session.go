@@ -19,21 +19,6 @@ type Document struct {
 	Tag    any                 // the caller's; comes back with the result
 }
 
-// TokenSet is a set of token ids.
-type TokenSet struct{ member []bool }
-
-// NewTokenSet returns the set of the given ids of a vocabulary.
-func NewTokenSet(vocab int, ids []int32) *TokenSet {
-	s := &TokenSet{make([]bool, vocab)}
-	for _, id := range ids {
-		s.member[id] = true
-	}
-	return s
-}
-
-// Has reports whether the set holds a token.
-func (s *TokenSet) Has(id int32) bool { return int(id) < len(s.member) && s.member[id] }
-
 // Session is a document being filled. It belongs to one goroutine at a time.
 type Session struct {
 	engine *Engine
@@ -53,11 +38,12 @@ type Session struct {
 
 	logProb []float64 // [N] of committed tokens
 	commit  []int32   // [N] step of the commit; -1 = given or blank
-	groups  [][]int32 // positions of each commit, in order
+	groups  [][]int32 // positions of each commit, in order: parts of sequence
 
 	wanted   []int32    // positions of the next or current proposal, ascending
 	proposal []Proposal // beside wanted, once computed
-	hidden   []float32  // [len(wanted), H] final rows, to score other tokens
+	hidden   []float32  // [len(wanted), H] final rows, to score other tokens; only if there may be any
+	chosen   []chosen   // of a commit
 
 	steps, calls, rows int
 }
@@ -75,6 +61,12 @@ type Proposal struct {
 	LogProb  float64 // of Token, always the model's own
 }
 
+// chosen is a token to commit.
+type chosen struct {
+	position, token int32
+	logProb         float64
+}
+
 // NewSession starts a document: its given tokens are known, nothing is computed.
 func (e *Engine) NewSession(doc *Document) (*Session, error) {
 	c := doc.Canvas
@@ -89,10 +81,12 @@ func (e *Engine) NewSession(doc *Document) (*Session, error) {
 			return nil, fmt.Errorf("position %d may take no token: those allowed there are all banned", p)
 		}
 	}
+	n := c.Len()
 	s := &Session{
 		engine: e, doc: doc, key: seq.NewKey(e.options.Seed, doc.Key, e.options.Sample),
 		tokens: slices.Clone(c.Tokens), blank: slices.Clone(c.Blank),
-		logProb: make([]float64, c.Len()), commit: make([]int32, c.Len()),
+		sequence: make([]int32, 0, n), end: make([]int32, 0, n),
+		logProb: make([]float64, n), commit: make([]int32, n),
 	}
 	for p, blank := range s.blank {
 		s.commit[p] = -1
@@ -108,8 +102,9 @@ func (e *Engine) NewSession(doc *Document) (*Session, error) {
 			s.end[i] = int32(len(s.sequence))
 		}
 	}
+	s.groups = make([][]int32, 0, s.open)
 	if !e.options.NoCache && e.options.Regroup != RegroupPublished {
-		s.cache = e.acquireCache(c.Len())
+		s.cache = e.acquireCache(n)
 	}
 	return s, nil
 }
@@ -196,45 +191,47 @@ func (s *Session) addRows(b *model.Batch) {
 // proposed tokens; strategy.KeepToken, or a nil slice, keeps those. After an error
 // nothing is committed.
 func (s *Session) Commit(positions, token []int32) error {
-	group := slices.Clone(positions)
-	slices.Sort(group) // within a group keys stand by ascending position
-	if len(group) == 0 {
+	if len(positions) == 0 {
 		return errors.New("no position to commit")
 	}
-	for i := range group[1:] {
-		if group[i] == group[i+1] {
-			return fmt.Errorf("position %d is committed twice", group[i])
-		}
-	}
-	chosen := make([]int32, len(positions))
-	logProb := make([]float64, len(positions))
+	s.chosen = s.chosen[:0]
 	for i, p := range positions {
 		at, ok := slices.BinarySearch(s.wanted, p)
 		if !ok || len(s.proposal) == 0 || !s.blank[p] {
 			return fmt.Errorf("position %d was not proposed", p)
 		}
-		chosen[i], logProb[i] = s.proposal[at].Token, s.proposal[at].LogProb
-		if token != nil && token[i] >= 0 && token[i] != chosen[i] {
+		c := chosen{p, s.proposal[at].Token, s.proposal[at].LogProb}
+		if token != nil && token[i] >= 0 && token[i] != c.token {
 			if int(token[i]) >= s.engine.model.Config.Vocab {
 				return fmt.Errorf("position %d: token %d is outside the vocabulary of %d", p, token[i], s.engine.model.Config.Vocab)
 			}
-			chosen[i] = token[i]
-			logProb[i] = s.engine.logProbOf(s.hidden, at, chosen[i])
+			c.token = token[i]
+			c.logProb = s.engine.logProbOf(s.hidden, at, c.token)
 		}
-		if math.IsNaN(logProb[i]) {
-			return fmt.Errorf("position %d: the model's probability of token %d is not a number", p, chosen[i])
+		if math.IsNaN(c.logProb) {
+			return fmt.Errorf("position %d: the model's probability of token %d is not a number", p, c.token)
+		}
+		s.chosen = append(s.chosen, c)
+	}
+	// Within a group keys stand by ascending position.
+	slices.SortFunc(s.chosen, func(a, b chosen) int { return int(a.position) - int(b.position) })
+	for i := range s.chosen[1:] {
+		if p := s.chosen[i].position; p == s.chosen[i+1].position {
+			return fmt.Errorf("position %d is committed twice", p)
 		}
 	}
-	for i, p := range positions {
-		s.tokens[p], s.blank[p] = chosen[i], false
-		s.logProb[p], s.commit[p] = logProb[i], int32(s.steps)
-		s.open--
+	known := len(s.sequence)
+	for _, c := range s.chosen {
+		p := c.position
+		s.tokens[p], s.blank[p] = c.token, false
+		s.logProb[p], s.commit[p] = c.logProb, int32(s.steps)
+		s.sequence = append(s.sequence, p)
 	}
-	s.groups = append(s.groups, group)
-	s.sequence = append(s.sequence, group...)
-	for range group {
+	for range s.chosen {
 		s.end = append(s.end, int32(len(s.sequence)))
 	}
+	s.groups = append(s.groups, slices.Clip(s.sequence[known:]))
+	s.open -= len(s.chosen)
 	s.steps++
 	s.wanted = s.wanted[:0]
 	s.proposal = s.proposal[:0]

@@ -70,20 +70,3 @@ func (ws *Workspace) LogProb(final kernels.Rows, r int, token int32) float64 {
 	}
 	return logit - sum.Log()
 }
-
-// Logits computes the scores of the vocabulary for final query rows: dst [rows, V].
-func (m *Model) Logits(dst kernels.Mat, final kernels.Rows, s *kernels.Scratch) {
-	m.k.Mul(dst, final, m.w.head, false, s)
-}
-
-// LogSumExp returns the logarithm of the sum of exp(logits), with the bits that LogProbs
-// subtracts from a target's logit. tmp is overwritten and has their length.
-func LogSumExp(k *kernels.Kernels, logits, tmp []float32) float64 {
-	sum := NewSoftmax()
-	for at := 0; at < len(logits); at += headChunk {
-		x := logits[at:min(at+headChunk, len(logits))]
-		most := k.Max(x)
-		sum.Add(most, k.ExpSum(tmp[at:at+len(x)], x, most))
-	}
-	return sum.Log()
-}
