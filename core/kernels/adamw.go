@@ -11,7 +11,8 @@ type AdamW struct {
 
 // adamCoeffs is read by the assembly: do not reorder.
 type adamCoeffs struct {
-	beta1, oneMinus1, beta2, oneMinus2, rate, rsqrt2, eps, keep, scale float64
+	beta1, oneMinus1, beta2, oneMinus2, rate, keep, scale float64
+	rsqrt2, eps                                           float32
 }
 
 // Update applies the step to the weights w with moments m and v and gradient g:
@@ -20,7 +21,8 @@ type adamCoeffs struct {
 //	m = b1*m + (1-b1)*g; v = b2*v + (1-b2)*g²
 //	w = w*(1 - lr*decay) - lr/(1-b1^t) * m / (sqrt(v)/sqrt(1-b2^t) + eps)
 //
-// computed in float64 and rounded once. g is not changed.
+// computed in float64 and rounded once, but for the root and the quotient, which are
+// float32. g is not changed.
 func (k *Kernels) Update(w, m, v, g []float32, a AdamW) {
 	checkLen("AdamW", len(w), len(m), len(v), len(g))
 	if len(w) == 0 {
@@ -29,8 +31,8 @@ func (k *Kernels) Update(w, m, v, g []float32, a AdamW) {
 	t := float64(a.Step)
 	c := adamCoeffs{
 		beta1: a.Beta1, oneMinus1: 1 - a.Beta1, beta2: a.Beta2, oneMinus2: 1 - a.Beta2,
-		rate: a.LR / (1 - math.Pow(a.Beta1, t)), rsqrt2: 1 / math.Sqrt(1-math.Pow(a.Beta2, t)),
-		eps: a.Eps, keep: 1 - a.LR*a.Decay, scale: a.GradScale,
+		rate: a.LR / (1 - math.Pow(a.Beta1, t)), keep: 1 - a.LR*a.Decay, scale: a.GradScale,
+		rsqrt2: float32(1 / math.Sqrt(1-math.Pow(a.Beta2, t))), eps: float32(a.Eps),
 	}
 	switch k.simd {
 	case simd512:
@@ -45,6 +47,7 @@ func (k *Kernels) Update(w, m, v, g []float32, a AdamW) {
 		first := float64(m[i])*c.beta1 + c.oneMinus1*x
 		second := float64(v[i])*c.beta2 + c.oneMinus2*(x*x)
 		m[i], v[i] = float32(first), float32(second)
-		w[i] = float32(float64(w[i])*c.keep - first*c.rate/(math.Sqrt(second)*c.rsqrt2+c.eps))
+		root := float32(math.Sqrt(float64(v[i])))
+		w[i] = float32(float64(w[i])*c.keep - float64(float32(first*c.rate)/(root*c.rsqrt2+c.eps)))
 	}
 }

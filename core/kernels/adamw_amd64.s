@@ -5,8 +5,10 @@
 
 // func adamwAVX512(w, m, v, grad *float32, n int, c *adamCoeffs)
 //
-// Eight lanes a turn, in float64: rounding once at the end keeps long runs close to
-// the exact recurrence, and the loop waits for memory anyway.
+// Eight lanes a turn. The moments and the weight are rounded once at the end, from
+// float64, which keeps long runs close to the exact recurrence; root and quotient, which
+// in float64 would take most of the time, are float32: the update is far smaller than
+// the weight it changes.
 TEXT ·adamwAVX512(SB), NOSPLIT, $0-48
 	MOVQ w+0(FP), DI
 	MOVQ m+8(FP), SI
@@ -19,10 +21,10 @@ TEXT ·adamwAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSD 16(R9), Z18 // b2
 	VBROADCASTSD 24(R9), Z19 // 1-b2
 	VBROADCASTSD 32(R9), Z20 // lr/(1-b1^t)
-	VBROADCASTSD 40(R9), Z21 // 1/sqrt(1-b2^t)
-	VBROADCASTSD 48(R9), Z22 // eps
-	VBROADCASTSD 56(R9), Z23 // 1-lr*wd
-	VBROADCASTSD 64(R9), Z24 // gradient scale
+	VBROADCASTSD 40(R9), Z23 // 1-lr*wd
+	VBROADCASTSD 48(R9), Z24 // gradient scale
+	VBROADCASTSS 56(R9), Y21 // 1/sqrt(1-b2^t)
+	VBROADCASTSS 60(R9), Y22 // eps
 	MOVL $0xff, AX
 	KMOVW AX, K1
 
@@ -52,10 +54,12 @@ adbody:
 	VCVTPD2PS Z2, Y5
 	VMOVUPS Y4, K1, (SI)
 	VMOVUPS Y5, K1, (DX)
-	VSQRTPD Z2, Z2
-	VFMADD213PD Z22, Z21, Z2 // sqrt(v)/sqrt(1-b2^t) + eps
+	VSQRTPS Y5, Y5
+	VFMADD213PS Y22, Y21, Y5 // sqrt(v)/sqrt(1-b2^t) + eps
 	VMULPD Z20, Z1, Z1
-	VDIVPD Z2, Z1, Z1
+	VCVTPD2PS Z1, Y4
+	VDIVPS Y5, Y4, Y4
+	VCVTPS2PD Y4, Z1
 	VFMSUB213PD Z1, Z23, Z3  // w (1-lr*wd) - update
 	VCVTPD2PS Z3, Y3
 	VMOVUPS Y3, K1, (DI)
@@ -72,7 +76,7 @@ addone:
 
 // func adamwAVX2(w, m, v, grad *float32, n int, c *adamCoeffs)
 //
-// Four lanes a turn, in float64.
+// Four lanes a turn, with the bits of the other.
 TEXT ·adamwAVX2(SB), NOSPLIT, $0-48
 	MOVQ w+0(FP), DI
 	MOVQ m+8(FP), SI
@@ -85,12 +89,12 @@ TEXT ·adamwAVX2(SB), NOSPLIT, $0-48
 	VBROADCASTSD 16(R9), Y8  // b2
 	VBROADCASTSD 24(R9), Y9  // 1-b2
 	VBROADCASTSD 32(R9), Y10 // lr/(1-b1^t)
-	VBROADCASTSD 40(R9), Y11 // 1/sqrt(1-b2^t)
-	VBROADCASTSD 48(R9), Y12 // eps
-	VBROADCASTSD 56(R9), Y13 // 1-lr*wd
-	VBROADCASTSD 64(R9), Y14 // gradient scale
+	VBROADCASTSD 40(R9), Y13 // 1-lr*wd
+	VBROADCASTSD 48(R9), Y14 // gradient scale
+	VBROADCASTSS 56(R9), X11 // 1/sqrt(1-b2^t)
+	VBROADCASTSS 60(R9), X12 // eps
 
-// Y2 becomes sqrt(v)/sqrt(1-b2^t) + eps, Y3 w (1-lr*wd) - the update.
+// X5 becomes sqrt(v)/sqrt(1-b2^t) + eps, Y3 w (1-lr*wd) - the update.
 #define ADAMW(load, store) \
 	load((R8), X0)           \
 	load((SI), X1)           \
@@ -110,10 +114,12 @@ TEXT ·adamwAVX2(SB), NOSPLIT, $0-48
 	VCVTPD2PSY Y2, X5        \
 	store(X4, (SI))          \
 	store(X5, (DX))          \
-	VSQRTPD Y2, Y2           \
-	VFMADD213PD Y12, Y11, Y2 \
+	VSQRTPS X5, X5           \
+	VFMADD213PS X12, X11, X5 \
 	VMULPD Y10, Y1, Y1       \
-	VDIVPD Y2, Y1, Y1        \
+	VCVTPD2PSY Y1, X4        \
+	VDIVPS X5, X4, X4        \
+	VCVTPS2PD X4, Y1         \
 	VFMSUB213PD Y1, Y13, Y3  \
 	VCVTPD2PSY Y3, X3        \
 	store(X3, (DI))

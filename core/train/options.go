@@ -65,8 +65,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("training: schedule is %q, want %s, %s or %s", o.Schedule, Cosine, Linear, Constant)
 	case !(o.Beta1 >= 0 && o.Beta1 < 1 && o.Beta2 >= 0 && o.Beta2 < 1):
 		return fmt.Errorf("training: beta1 %v and beta2 %v, want 0 to below 1", o.Beta1, o.Beta2)
-	case !(o.Eps > 0):
-		return fmt.Errorf("training: eps is %v, want above 0", o.Eps)
+	case !(o.Eps >= 1e-30):
+		return fmt.Errorf("training: eps is %v, want at least 1e-30", o.Eps)
 	case !(o.Decay >= 0 && o.Decay < 1):
 		return fmt.Errorf("training: decay is %v, want 0 to below 1", o.Decay)
 	case !(o.Clip >= 0):
