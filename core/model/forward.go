@@ -145,8 +145,7 @@ func (ws *Workspace) project(tmp *Workspace, from, to int) {
 func (ws *Workspace) addAttention(tmp *Workspace, from, to int) {
 	n := &ws.now
 	mid := kernels.NewMat(n.a.mid, n.x.Rows, n.x.Cols).RowsOf(from, to)
-	copy(mid.Data, n.x.RowsOf(from, to).Data)
-	tmp.mul(product{c: mid, a: n.a.att.Slice(from, to), b: n.w.fwd.o, acc: true})
+	tmp.mul(product{c: mid, base: n.x.RowsOf(from, to), a: n.a.att.Slice(from, to), b: n.w.fwd.o})
 }
 
 // feedForward computes y = base + down(silu(gate(n)) * up(n)), n = norm(a.mid), for the
@@ -173,12 +172,12 @@ func (ws *Workspace) addFeedForward(tmp *Workspace, from, to int) {
 		gate, up = n.a.gate.Slice(from, to), n.a.up.Slice(from, to)
 	}
 	tmp.mulGated(ffn, gate, up, normed, &n.w.fwd)
+	base := mid
 	if c.Residual == ResidualOfficial {
 		k.RMSNormApply(kernels.FloatRows(out), mid, n.w.normPost, rstd)
-	} else {
-		copy(out.Data, mid.Data)
+		base = out
 	}
-	tmp.mul(product{c: out, a: ffn, b: n.w.fwd.down, acc: true})
+	tmp.mul(product{c: out, base: base, a: ffn, b: n.w.fwd.down})
 }
 
 // eachSegment calls f for the content rows and for the query rows of every segment,

@@ -38,12 +38,20 @@ func (ws *Workspace) pieces(n int) int {
 	return min(n, size*min(max(n/(8*size), 1), 4))
 }
 
-// product is c = a b, or c += a b.
+// product is c = a b, or c = base + a b if base is not the zero value; it may be c.
 type product struct {
-	c   kernels.Mat
-	a   kernels.Rows
-	b   *kernels.Panels
-	acc bool
+	c, base kernels.Mat
+	a       kernels.Rows
+	b       *kernels.Panels
+}
+
+// compute computes the columns [c0, c1) of p, which those of panels are.
+func (p *product) compute(k *kernels.Kernels, panels *kernels.Panels, c0, c1 int, s *kernels.Scratch) {
+	if p.base.Data == nil {
+		k.Mul(p.c.ColsOf(c0, c1), p.a, panels, false, s)
+		return
+	}
+	k.AddMul(p.c.ColsOf(c0, c1), p.base.ColsOf(c0, c1), p.a, panels, s)
 }
 
 // productTask computes products that do not depend on each other, by columns.
@@ -61,7 +69,7 @@ func (t *productTask) Piece(member, i int) {
 		n := p.b.Count()
 		if lo, hi := max(from, 0), min(to, n); lo < hi {
 			part, c0, c1 := p.b.ColumnsOf(lo, hi)
-			k.Mul(p.c.ColsOf(c0, c1), p.a, &part, p.acc, s)
+			p.compute(k, &part, c0, c1, s)
 		}
 		from, to = from-n, to-n
 	}
@@ -80,7 +88,7 @@ func (ws *Workspace) mul(list ...product) {
 	if !ws.byColumns || work < shareWork {
 		for i := range list {
 			p := &list[i]
-			ws.m.k.Mul(p.c, p.a, p.b, p.acc, &ws.s)
+			p.compute(ws.m.k, p.b, 0, p.c.Cols, &ws.s)
 		}
 		return
 	}
