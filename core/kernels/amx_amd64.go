@@ -109,16 +109,16 @@ func toBF16AMX(dst *uint16, x *float32, n int)
 func tileToBF16AMX(dst *uint16, stride uintptr, tile *float32, rows int)
 
 //go:noescape
-func tileFromBF16AMX(tile *float32, src *uint16, stride uintptr, rows int)
+func tileFromBF16AVX512(tile *float32, src *uint16, stride uintptr, rows int)
 
 //go:noescape
 func tileStoreAVX512(c *float32, stride uintptr, tile *float32, rows int, mask uint32, base *float32, baseStride uintptr)
 
 //go:noescape
-func pairsAMX(dst, src *uint16, stride uintptr, pairs int)
+func pairsAVX512(dst, src *uint16, stride uintptr, pairs int)
 
 //go:noescape
-func transpose16AMX(dst unsafe.Pointer, dstStride uintptr, src unsafe.Pointer, srcStride uintptr)
+func transpose16AVX512(dst unsafe.Pointer, dstStride uintptr, src unsafe.Pointer, srcStride uintptr)
 
 //go:noescape
 func gatedAMX(ffn, gate, up *uint16, stride uintptr, tileg, tileu *float32, rows int)

@@ -17,9 +17,9 @@ func maxMagnitudeAMX(_ *uint16, _ int) uint16                                   
 func scaleMulBF16AMX(_ *uint16, _, _ *float32, _ int, _ float32)                                {}
 func toBF16AMX(_ *uint16, _ *float32, _ int)                                                    {}
 func tileToBF16AMX(_ *uint16, _ uintptr, _ *float32, _ int)                                     {}
-func tileFromBF16AMX(_ *float32, _ *uint16, _ uintptr, _ int)                                   {}
+func tileFromBF16AVX512(_ *float32, _ *uint16, _ uintptr, _ int)                                {}
 func tileStoreAVX512(_ *float32, _ uintptr, _ *float32, _ int, _ uint32, _ *float32, _ uintptr) {}
-func pairsAMX(_, _ *uint16, _ uintptr, _ int)                                                   {}
-func transpose16AMX(_ unsafe.Pointer, _ uintptr, _ unsafe.Pointer, _ uintptr)                   {}
+func pairsAVX512(_, _ *uint16, _ uintptr, _ int)                                                {}
+func transpose16AVX512(_ unsafe.Pointer, _ uintptr, _ unsafe.Pointer, _ uintptr)                {}
 func gatedAMX(_, _, _ *uint16, _ uintptr, _, _ *float32, _ int)                                 {}
 func gatedGradAMX(_, _, _, _, _ *uint16, _ uintptr, _ *float32, _ int)                          {}

@@ -138,7 +138,7 @@ func transposeFloats(dst []float32, dstStride int, src []float32, srcStride, n, 
 	_, _ = dst[(m-1)*dstStride+n-1], src[(n-1)*srcStride+m-1]
 	for i := 0; i < n; i += 16 {
 		for j := 0; j < m; j += 16 {
-			transpose16AMX(ptr(dst, j*dstStride+i), uintptr(dstStride)*4, ptr(src, i*srcStride+j), uintptr(srcStride)*4)
+			transpose16AVX512(ptr(dst, j*dstStride+i), uintptr(dstStride)*4, ptr(src, i*srcStride+j), uintptr(srcStride)*4)
 		}
 	}
 }

@@ -27,6 +27,30 @@ func RoundBF16(dst, x []float32) {
 	}
 }
 
+// lanes returns how many of n elements the vector assembly converts: whole lanes of 16.
+func (k *Kernels) lanes(n int) int {
+	if k.simd == noSIMD {
+		return 0
+	}
+	return n &^ 15
+}
+
+// fromBF16Row stores dst[i] = x[i]; x may be longer.
+func (k *Kernels) fromBF16Row(dst []float32, x []uint16) {
+	x = x[:len(dst)]
+	done := k.lanes(len(x))
+	switch {
+	case done == 0:
+	case k.simd == simd512:
+		fromBF16AVX512(&dst[0], &x[0], done)
+	default:
+		fromBF16AVX2(&dst[0], &x[0], done)
+	}
+	for i, v := range x[done:] {
+		dst[done+i] = fromBF16(v)
+	}
+}
+
 // toBF16Row stores dst[i] = bf16(x[i]), and zeros in the rest of dst, which has len(x)
 // rounded up to a multiple of 32 elements.
 func (k *Kernels) toBF16Row(dst []uint16, x []float32) {
@@ -37,8 +61,16 @@ func (k *Kernels) toBF16Row(dst []uint16, x []float32) {
 		toBF16AMX(&dst[0], &x[0], len(x))
 		return
 	}
-	for i, v := range x {
-		dst[i] = toBF16(v)
+	done := k.lanes(len(x))
+	switch {
+	case done == 0:
+	case k.simd == simd512:
+		toBF16AVX512(&dst[0], &x[0], done)
+	default:
+		toBF16AVX2(&dst[0], &x[0], done)
+	}
+	for i, v := range x[done:] {
+		dst[done+i] = toBF16(v)
 	}
 	clear(dst[len(x):])
 }
@@ -53,8 +85,16 @@ func (k *Kernels) scaleMulBF16(dst []uint16, x, w []float32, s float32) {
 		scaleMulBF16AMX(&dst[0], &x[0], &w[0], len(x), s)
 		return
 	}
-	for i, v := range x {
-		dst[i] = toBF16(v * s * w[i])
+	done := k.lanes(len(x))
+	switch {
+	case done == 0:
+	case k.simd == simd512:
+		scaleMulBF16AVX512(&dst[0], &x[0], &w[0], done, s)
+	default:
+		scaleMulBF16AVX2(&dst[0], &x[0], &w[0], done, s)
+	}
+	for i, v := range x[done:] {
+		dst[done+i] = toBF16(v * s * w[done+i])
 	}
 	clear(dst[len(x):])
 }
@@ -66,8 +106,8 @@ func (k *Kernels) pairs(dst, src []uint16, stride, n int) {
 		return
 	}
 	_, _ = dst[n*panelWidth-1], src[(n-1)*stride+panelWidth-1]
-	if k.tiles {
-		pairsAMX(&dst[0], &src[0], uintptr(stride)*2, n/2)
+	if k.simd == simd512 {
+		pairsAVX512(&dst[0], &src[0], uintptr(stride)*2, n/2)
 		return
 	}
 	for i := range n {
@@ -87,8 +127,8 @@ func (k *Kernels) transposePairs(dst []uint16, dstStride int, src []uint16, srcS
 	for i := 0; i < n; i += 16 {
 		for j := 0; j < m; j += 16 {
 			d, s := dst[j*dstStride+2*i:], src[i*srcStride+2*j:]
-			if k.tiles {
-				transpose16AMX(ptr(d, 0), uintptr(dstStride)*2, ptr(s, 0), uintptr(srcStride)*2)
+			if k.simd == simd512 {
+				transpose16AVX512(ptr(d, 0), uintptr(dstStride)*2, ptr(s, 0), uintptr(srcStride)*2)
 				continue
 			}
 			for y := range 16 {
@@ -101,8 +141,18 @@ func (k *Kernels) transposePairs(dst []uint16, dstStride int, src []uint16, srcS
 }
 
 // widenPairs stores n inner indices of a panel in pairs as float32: dst[l,j] =
-// src[l/2,j,l%2].
+// src[l/2,j,l%2]. dst has room for an even number of them.
 func (k *Kernels) widenPairs(dst []float32, src []uint16, n int) {
+	n = roundUp(n, 2)
+	dst, src = dst[:n*panelWidth], src[:n*panelWidth]
+	switch k.simd {
+	case simd512:
+		widenPairsAVX512(&dst[0], &src[0], n/2)
+		return
+	case simd256:
+		widenPairsAVX2(&dst[0], &src[0], n/2)
+		return
+	}
 	for l := range n {
 		for j := range panelWidth {
 			dst[l*panelWidth+j] = fromBF16(src[(l/2*panelWidth+j)*2+l%2])

@@ -115,8 +115,18 @@ func (p planes) row(i, plane int) []int8 {
 }
 
 // widenQuads stores n inner indices of a panel in quads as float32: dst[l,j] =
-// src[l/4,j,l%4].
+// src[l/4,j,l%4]. dst has room for a multiple of 4.
 func (k *Kernels) widenQuads(dst []float32, src []int8, n int) {
+	n = roundUp(n, 4)
+	dst, src = dst[:n*panelWidth], src[:n*panelWidth]
+	switch k.simd {
+	case simd512:
+		widenQuadsAVX512(&dst[0], &src[0], n/4)
+		return
+	case simd256:
+		widenQuadsAVX2(&dst[0], &src[0], n/4)
+		return
+	}
 	for l := range n {
 		for j := range panelWidth {
 			dst[l*panelWidth+j] = float32(src[(l/4*panelWidth+j)*4+l%4])

@@ -150,7 +150,7 @@ func (k *Kernels) left(a Rows, b *Panels, s *Scratch) left {
 func (k *Kernels) widen(a Rows, buf *[]float32) Mat {
 	m := NewMat(grow(buf, a.N*a.Cols), a.N, a.Cols)
 	for i := range a.N {
-		a.Float(m.Row(i), i)
+		k.fromBF16Row(m.Row(i), a.row(i))
 	}
 	return m
 }
@@ -203,9 +203,7 @@ func (k *Kernels) mulWide(tile []float32, a Rows, b *Panels, n0 int, s *Scratch)
 	}
 	for i := range a.N {
 		row := tile[i*panelWidth:][:panelWidth]
-		for j, scale := range b.scale[n0:][:panelWidth] {
-			row[j] *= scale
-		}
+		k.ScaleMul(row, row, b.scale[n0:][:panelWidth], 1)
 	}
 }
 
@@ -265,8 +263,8 @@ func (k *Kernels) storeRows(dst Rows, tile []float32, r0, rows, n0, n int) {
 
 // loadRows reads n columns at (r0, n0) of src to tile [rows][32]; the others are zero.
 func (k *Kernels) loadRows(tile []float32, src Rows, r0, rows, n0, n int) {
-	if src.h != nil && k.tiles {
-		tileFromBF16AMX(&tile[0], &src.h[r0*src.stride+n0], uintptr(src.stride)*2, rows)
+	if src.h != nil && k.simd == simd512 {
+		tileFromBF16AVX512(&tile[0], &src.h[r0*src.stride+n0], uintptr(src.stride)*2, rows)
 		return
 	}
 	for i := range rows {
@@ -275,9 +273,7 @@ func (k *Kernels) loadRows(tile []float32, src Rows, r0, rows, n0, n int) {
 			clear(dst[copy(dst, src.f[(r0+i)*src.stride+n0:][:n]):])
 			continue
 		}
-		for j, v := range src.h[(r0+i)*src.stride+n0:][:panelWidth] {
-			dst[j] = fromBF16(v)
-		}
+		k.fromBF16Row(dst, src.h[(r0+i)*src.stride+n0:])
 	}
 }
 

@@ -113,9 +113,9 @@ row:
 	VZEROUPPER
 	RET
 
-// func tileFromBF16AMX(tile *float32, src *uint16, stride uintptr, rows int)
+// func tileFromBF16AVX512(tile *float32, src *uint16, stride uintptr, rows int)
 // rows of 32 bf16, stride bytes apart, to rows of 32 floats.
-TEXT ·tileFromBF16AMX(SB), NOSPLIT, $0-32
+TEXT ·tileFromBF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ tile+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ stride+16(FP), DX
@@ -204,10 +204,10 @@ DATA pairsHigh<>+48(SB)/8, $0x001d001d001c001c
 DATA pairsHigh<>+56(SB)/8, $0x001f001f001e001e
 GLOBL pairsHigh<>(SB), RODATA|NOPTR, $64
 
-// func pairsAMX(dst, src *uint16, stride uintptr, pairs int)
+// func pairsAVX512(dst, src *uint16, stride uintptr, pairs int)
 // dst[p,j,t] = src[2p+t, j] for p < pairs, j < 32, t < 2: rows of src are stride bytes
 // apart, dst is contiguous.
-TEXT ·pairsAMX(SB), NOSPLIT, $0-32
+TEXT ·pairsAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ stride+16(FP), DX
@@ -239,9 +239,9 @@ pair:
 
 #define STORE4(a, b, c, d) VMOVDQU64 a, (DI); VMOVDQU64 b, (DI)(R8*1); VMOVDQU64 c, (DI)(R8*2); VMOVDQU64 d, (DI)(R13*1); LEAQ (DI)(R8*4), DI
 
-// func transpose16AMX(dst unsafe.Pointer, dstStride uintptr, src unsafe.Pointer, srcStride uintptr)
+// func transpose16AVX512(dst unsafe.Pointer, dstStride uintptr, src unsafe.Pointer, srcStride uintptr)
 // dst[j,i] = src[i,j] for 16 x 16 elements of 32 bits; strides are in bytes.
-TEXT ·transpose16AMX(SB), NOSPLIT, $0-32
+TEXT ·transpose16AVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ dstStride+8(FP), R8
 	MOVQ src+16(FP), SI
