@@ -4,13 +4,12 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
-// spinTime is how long a member of a team looks for the next piece of work before it
-// parks. To wake a thread takes tens of microseconds, the gaps between the pieces of a
-// decode step few.
-const spinTime = 50 * time.Microsecond
+// spinTurns is how often a member of a team looks for the next piece of work before it
+// parks: some 50 microseconds. To wake a thread takes about as long, the gaps between the
+// pieces of a decode step are shorter.
+const spinTurns = 50_000
 
 // Task is work in pieces that do not depend on each other.
 type Task interface {
@@ -129,7 +128,7 @@ func (t *Team) Close() {
 
 // awaitWork returns when there may be pieces to take, or false when the team is closed.
 func (t *Team) awaitWork(member int) bool {
-	for spin := (spinner{}); !t.rest.Load() && spin.again(); {
+	for turn := 0; turn < spinTurns && !t.rest.Load(); turn++ {
 		if t.left.Load() > 0 {
 			return true
 		}
@@ -145,7 +144,7 @@ func (t *Team) awaitWork(member int) bool {
 
 // awaitOthers returns when all pieces are done.
 func (t *Team) awaitOthers() {
-	for spin := (spinner{}); spin.again(); {
+	for range spinTurns {
 		if t.undone.Load() == 0 {
 			return
 		}
@@ -163,22 +162,4 @@ func (s *sleeper) rouse() {
 	if s.parked.Load() && s.parked.CompareAndSwap(true, false) {
 		s.wake <- struct{}{}
 	}
-}
-
-// spinner bounds a loop by spinTime.
-type spinner struct {
-	turns int
-	start time.Time
-}
-
-func (s *spinner) again() bool {
-	s.turns++
-	if s.turns%64 != 0 { // reading the clock takes longer than a turn
-		return true
-	}
-	now := time.Now()
-	if s.turns == 64 {
-		s.start = now
-	}
-	return now.Sub(s.start) < spinTime
 }

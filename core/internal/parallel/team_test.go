@@ -57,7 +57,7 @@ func TestTeam(t *testing.T) {
 			case 3:
 				team.Rest()
 			case 7:
-				time.Sleep(2 * spinTime) // everybody parks
+				time.Sleep(200 * time.Microsecond) // everybody parks
 			case 11:
 				runtime.Gosched()
 			}
@@ -86,7 +86,7 @@ func TestTeamWithoutProcessors(t *testing.T) {
 		for n := 1; n < 40; n++ {
 			c := &tally{memory: make([]int, 5), slow: func(member, i int) {
 				if (member+i)%9 == 8 {
-					time.Sleep(3 * spinTime)
+					time.Sleep(200 * time.Microsecond)
 				}
 			}}
 			team.Do(n, c)
@@ -128,6 +128,15 @@ func TestTeamDoesNotAllocate(t *testing.T) {
 type nothing struct{}
 
 func (nothing) Piece(int, int) {}
+
+// BenchmarkSpin is how long a member looks for work.
+func BenchmarkSpin(b *testing.B) {
+	team := newTeam(1)
+	for b.Loop() {
+		team.sleepers[0].wake <- struct{}{}
+		team.awaitWork(0)
+	}
+}
 
 // BenchmarkTeam is the cost of sharing: pieces that do nothing.
 func BenchmarkTeam(b *testing.B) {
