@@ -20,7 +20,7 @@ DATA mergeHalves<>+56(SB)/8, $0x001f000f001e000e
 GLOBL mergeHalves<>(SB), RODATA|NOPTR, $64
 
 // How many groups of 32 keys are a block: keyBlock/32.
-#define BLOCKGROUPS $8
+#define BLOCKGROUPS $4
 
 // func attendLanesAMX(o *laneOperands)
 //

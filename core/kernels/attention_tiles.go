@@ -71,7 +71,27 @@ type laneScratch struct {
 }
 
 // heads is how the lanes of one key/value head lie in rows.
-type heads struct{ g, group, dim, width int }
+type heads struct{ g, group, all, dim, width int }
+
+func (kv *KV) heads(q Rows) heads {
+	all := q.Cols / kv.Dim
+	return heads{group: all / kv.Heads, all: all, dim: kv.Dim, width: kv.width}
+}
+
+// lane walks through the lanes of numbers of which a row holds one a head.
+type lane struct{ i, left, group, all int }
+
+func (h heads) lanes(l0 int) lane {
+	r, i := l0/h.group, l0%h.group
+	return lane{r*h.all + h.g*h.group + i, h.group - i, h.group, h.all}
+}
+
+func (l *lane) next() {
+	l.i++
+	if l.left--; l.left == 0 {
+		l.i, l.left = l.i+l.all-l.group, l.group
+	}
+}
 
 func (h heads) rows(first unsafe.Pointer, size, stride, l0, n int) laneRows {
 	r, i := l0/h.group, l0%h.group
@@ -93,8 +113,7 @@ func (h heads) gather(dst []uint16, x Rows, l0, n int, rows *laneRows) {
 
 // attendTiles is Attend in bfloat16 on tiles.
 func (k *Kernels) attendTiles(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse []float32, s *laneScratch) {
-	all := q.Cols / kv.Dim
-	h := heads{group: all / kv.Heads, dim: kv.Dim, width: kv.width}
+	h := kv.heads(q)
 	stack, queries := grow(&s.stack, panelWidth*h.width), grow(&s.queries, panelWidth*h.width)
 	out, turned := grow(&s.out, panelWidth*h.width), grow(&s.turned, panelWidth*h.width)
 	op := &s.op
@@ -124,10 +143,12 @@ func (k *Kernels) attendTiles(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse
 			if lse == nil {
 				continue
 			}
+			at := h.lanes(l0)
 			for i, end := range s.state.ends[:n] {
 				if end > 0 {
-					lse[(l0+i)/h.group*all+h.g*h.group+(l0+i)%h.group] = s.lse[i]
+					lse[at.i] = s.lse[i]
 				}
+				at.next()
 			}
 		}
 	}
@@ -206,7 +227,7 @@ const keyStride = gradKeys + panelWidth
 // attendGradTiles is AttendGrad in bfloat16 on tiles: for blocks of keys, for panels of
 // lanes in ascending order.
 func (k *Kernels) attendGradTiles(dq, dk, dv Mat, dout, out, q Rows, ends []int32, kv *KV, lse []float32, s *laneScratch) {
-	h := heads{group: q.Cols / kv.Dim / kv.Heads, dim: kv.Dim, width: kv.width}
+	h := kv.heads(q)
 	w, b := h.width, &s.grad
 	sumK, sumV := grow(&b.dk, gradKeys*w), grow(&b.dv, gradKeys*w)
 	keys := longestEnd(ends)
@@ -281,8 +302,10 @@ func (k *Kernels) loadGradLanes(h heads, dout, out, q Rows, ends []int32, lse []
 		h.gather(outStack, out, first, n, &s.rows)
 		h.gather(doStack, dout, first, n, &s.rows)
 		dotLanesAMX(&x.delta[0], &outStack[0], &doStack[0], panelWidth, w/panelWidth)
+		at := h.lanes(first)
 		for i := range n {
-			x.lse[i] = lse[(first+i)/h.group*(q.Cols/h.dim)+h.g*h.group+(first+i)%h.group] * math.Log2E
+			x.lse[i] = lse[at.i] * math.Log2E
+			at.next()
 		}
 		k.transposePairs(qs[p*size:], 2*panelWidth, stack, w, panelWidth, w/2)
 		k.transposePairs(douts[p*size:], 2*panelWidth, doStack, w, panelWidth, w/2)
