@@ -17,9 +17,8 @@ const bans = `
 # what                              | not in                  | but in
 
 # The engine's results depend on its arguments alone: no clock, no unkeyed randomness, no
-# environment, no network. Temporary files have random names; a team of threads bounds by
-# the clock how long it spins, which no result depends on.
-time                                | core tokenize           | core/internal/parallel
+# environment, no network. Temporary files have random names.
+time                                | core tokenize           |
 math/rand math/rand/v2              | core batching tokenize  | core/checkpoint
 net net/http                        | core batching tokenize pipeline/infill pipeline/rewrite pipeline/score |
 os                                  | core/seq core/strategy core/order core/model core/train core/decode |
