@@ -65,7 +65,7 @@ type int8Operands struct {
 	rowScale *float32
 	scale    *float32 // of the columns
 	low      uintptr  // bytes between a plane's sums and the next's; of 16 rows, unless both planes are one tile
-	left     int      // working memory
+	_        int      // working memory
 }
 
 // planeTiles computes tile [panels][a.n][32] = a b for panels in quads, with their
