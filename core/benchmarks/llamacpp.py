@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, required=True, help="folder for weights")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=1.0, help="least time of a measurement")
+    parser.add_argument("--repeats", type=int, default=3, help="least number of repetitions")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="documents at a time")
     args = parser.parse_args()
     llama_cpp.llama_log_set(_log, ctypes.c_void_p())
@@ -42,7 +43,7 @@ def _measure(args: argparse.Namespace) -> Iterator[Result]:
             sys.exit(f"{path} is not there; to_gguf.py writes it")
         for documents in args.batches:
             with Decoder(path, documents, args.threads) as decoder:
-                seconds = seconds_per_call(repeated(decoder.generate), args.seconds)
+                seconds = seconds_per_call(repeated(decoder.generate), args.seconds, args.repeats)
             yield Result(
                 f"decode/ltr/{compute}/{documents}",
                 args.threads,

@@ -35,21 +35,37 @@ class Library:
         a = random.standard_normal((m, k), np.float32)
         b = random.standard_normal((n, k), np.float32) * np.float32(0.02)
         c = np.zeros((m, n), np.float32)
-        sgemm = self._symbol("cblas_sgemm")
-        rows, columns, inner = c_int64(m), c_int64(n), c_int64(k)
+        rows, columns, inner, step = c_int64(m), c_int64(n), c_int64(k), c_int64(1)
         one, zero = c_float(1), c_float(0)
         at = [x.ctypes.data_as(c_void_p) for x in (a, b, c)]  # they keep their arrays
+        if m == 1:  # a row is a vector, for which there is a quicker call
+            multiply = self._symbol("cblas_sgemv")
+            arguments: tuple[object, ...] = (
+                ROW_MAJOR,
+                AS_IS,
+                columns,
+                inner,
+                one,
+                at[1],
+                inner,
+                at[0],
+                step,
+                zero,
+                at[2],
+                step,
+            )
+        else:
+            multiply = self._symbol("cblas_sgemm")
+            shape = (ROW_MAJOR, AS_IS, TRANSPOSED, rows, columns, inner)
+            arguments = (*shape, one, at[0], inner, at[1], inner, zero, at[2], columns)
 
         def calls(times: int) -> None:
             for _ in range(times):
-                sgemm(
-                    ROW_MAJOR, AS_IS, TRANSPOSED, rows, columns, inner,
-                    one, at[0], inner, at[1], inner, zero, at[2], columns,
-                )  # fmt: skip
+                multiply(*arguments)
 
         calls(1)
         if not np.allclose(c[0], b @ a[0], atol=1e-3):
-            raise RuntimeError(f"cblas_sgemm is wrong for {m}x{n}x{k}")
+            raise RuntimeError(f"OpenBLAS is wrong for {m}x{n}x{k}")
         return calls
 
     def _symbol(self, name: str) -> Any:

@@ -12,17 +12,21 @@ BATCH = 1e-3  # seconds that a repetition takes at least: quick calls are timed 
 def seconds_per_call(calls: Callable[[int], object], least: float, repeats: int = 3) -> float:
     """Returns the median seconds of one call.
 
-    calls(n) does the work n times. Repetitions go on for at least `least` seconds and
-    `repeats` times, after a warm-up that also finds how many calls are timed together.
+    calls(n) does the work n times. After a warm-up, and as soon as it is known how many
+    calls are timed together, repetitions go on for at least `least` seconds and `repeats` times.
     """
+
+    def timed(n: int) -> float:
+        return seconds_of(lambda: calls(n))
+
     n = 1
     calls(n)
-    while seconds_of(lambda: calls(n)) < BATCH:
-        n *= 2
-    samples: list[float] = []
     start = time.perf_counter()
+    while (seconds := timed(n)) < BATCH:
+        n *= 2
+    samples = [seconds / n]
     while len(samples) < repeats or time.perf_counter() - start < least:
-        samples.append(seconds_of(lambda: calls(n)) / n)
+        samples.append(timed(n) / n)
     return statistics.median(samples)
 
 
