@@ -144,30 +144,9 @@ func medianOfThree(a, b, c float32) float32 { return max(min(a, b), min(max(a, b
 // fromCandidates draws a token by u from the candidates that the filters leave, and
 // reports whether those were enough.
 func (s *sampler) fromCandidates(c *candidates, sums []chunkSum, u float64) (token int32, logit float32, ok bool) {
-	e, o := s.engine, &s.engine.options
-	total := c.settle(e, sums)
-	list := c.list
+	list, mass := s.keep(c, sums)
 	if len(list) == 0 {
 		return 0, negInf, false
-	}
-	var mass float64 // of the list
-	for i := range list {
-		list[i].prob = float32(math.Exp(float64(list[i].logit-list[0].logit) / o.Temperature))
-		mass += float64(list[i].prob)
-	}
-	if o.TopP < 1 {
-		if !e.nucleus { // top-k leaves these alone
-			total = mass
-		}
-		before, kept := 0.0, 0
-		for kept < len(list) && (kept == 0 || before <= o.TopP*total) {
-			before += float64(list[kept].prob)
-			kept++
-		}
-		if e.nucleus && before <= o.TopP*total {
-			return 0, negInf, false
-		}
-		list, mass = list[:kept], before
 	}
 	slices.SortFunc(list, func(a, b candidate) int { return cmp.Compare(a.token, b.token) })
 	target, cum := u*mass, 0.0
@@ -180,4 +159,31 @@ func (s *sampler) fromCandidates(c *candidates, sums []chunkSum, u float64) (tok
 		}
 	}
 	return token, logit, true
+}
+
+// keep returns the candidates that the filters leave, with probabilities that sum to
+// mass; none, if there may be others.
+func (s *sampler) keep(c *candidates, sums []chunkSum) (list []candidate, mass float64) {
+	e, o := s.engine, &s.engine.options
+	total := c.settle(e, sums)
+	list = c.list
+	for i := range list {
+		list[i].prob = float32(math.Exp(float64(list[i].logit-list[0].logit) / o.Temperature))
+		mass += float64(list[i].prob)
+	}
+	if o.TopP == 1 {
+		return list, mass
+	}
+	if !e.nucleus { // top-k leaves these alone
+		total = mass
+	}
+	before, kept := 0.0, 0
+	for kept < len(list) && (kept == 0 || before <= o.TopP*total) {
+		before += float64(list[kept].prob)
+		kept++
+	}
+	if e.nucleus && before <= o.TopP*total {
+		return nil, 0
+	}
+	return list[:kept], before
 }

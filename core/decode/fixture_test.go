@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
+	"github.com/any-order/a3/core/checkpoint"
 	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/order"
@@ -22,33 +24,73 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newModel returns a tiny network with weights large enough that its distributions are
-// far from uniform.
-func newModel(t testing.TB, k *kernels.Kernels, vocab int, residual model.Residual, seed uint64) *model.Model {
-	t.Helper()
-	m, err := model.New(model.Config{
+// tiny is a network whose vocabulary is one chunk of the head, and broad one that a team
+// shares: three chunks, products of several panels.
+func tiny(vocab int, residual model.Residual) model.Config {
+	return model.Config{
 		Vocab: vocab, Hidden: 16, FFN: 24, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 4,
 		NormEps: 1e-5, RopeTheta: 100, MaxPositions: 128, Residual: residual, PadToken: -1,
-	}, k, kernels.Float32)
+	}
+}
+
+func broad() model.Config {
+	return model.Config{
+		Vocab: 1300, Hidden: 120, FFN: 250, Layers: 2, Heads: 6, KVHeads: 3, HeadDim: 24,
+		NormEps: 1e-5, RopeTheta: 100, MaxPositions: 256, Residual: model.ResidualLlama, PadToken: -1,
+	}
+}
+
+// newModel returns a tiny network.
+func newModel(t testing.TB, k *kernels.Kernels, vocab int, residual model.Residual, seed uint64) *model.Model {
+	t.Helper()
+	m, err := model.New(tiny(vocab, residual), k, kernels.Float32)
 	if err != nil {
 		t.Fatal(err)
 	}
+	fill(m.Params, 0.4, seed)
+	m.Pack()
+	return m
+}
+
+// fill draws weights large enough that distributions are far from uniform.
+func fill(p *model.Params, size float64, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 41))
-	for _, tensor := range m.Params.Tensors {
+	for _, tensor := range p.Tensors {
 		for i := range tensor.Data {
-			tensor.Data[i] = float32(0.4 * rng.NormFloat64())
+			tensor.Data[i] = float32(size * rng.NormFloat64())
 			if tensor.IsNorm() {
 				tensor.Data[i]++
 			}
 		}
 	}
-	m.Pack()
+}
+
+// loaded returns a network as it is read from a file.
+func loaded(tb testing.TB, p *model.Params, c model.Config, k *kernels.Kernels, t kernels.Type) *model.Model {
+	tb.Helper()
+	var file bytes.Buffer
+	file.Grow(4*len(p.Flat) + 1<<20)
+	if err := checkpoint.Write(&file, p.SafeTensors(), nil); err != nil {
+		tb.Fatal(err)
+	}
+	weights, err := checkpoint.Parse(file.Bytes())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer weights.Close()
+	m, err := model.Load(c, weights, k, t)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	return m
 }
 
 const vocab = 11
 
-// models are networks of both residuals on every level of this machine.
+var types = []kernels.Type{kernels.Float32, kernels.BF16, kernels.Int8}
+
+// models are tiny networks of both residuals and of all types on every level of this
+// machine.
 func models(t testing.TB) []*model.Model {
 	t.Helper()
 	var all []*model.Model
@@ -57,7 +99,26 @@ func models(t testing.TB) []*model.Model {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, newModel(t, k, vocab, model.ResidualLlama, 1), newModel(t, k, vocab, model.ResidualOfficial, 2))
+		all = append(all, newModel(t, k, vocab, model.ResidualOfficial, 2))
+		c := tiny(vocab, model.ResidualLlama)
+		p := model.NewParams(&c)
+		fill(p, 0.4, 1)
+		for _, typ := range types {
+			all = append(all, loaded(t, p, c, k, typ))
+		}
+	}
+	return all
+}
+
+// broadModels are broad networks of all types on the best level.
+func broadModels(t testing.TB) []*model.Model {
+	t.Helper()
+	var all []*model.Model
+	c := broad()
+	p := model.NewParams(&c)
+	fill(p, 0.15, 3)
+	for _, typ := range types {
+		all = append(all, loaded(t, p, c, kernels.Best(), typ))
 	}
 	return all
 }

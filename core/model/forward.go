@@ -20,6 +20,7 @@ func (ws *Workspace) run(b *Batch, keep bool) {
 	m, c := ws.m, &ws.m.Config
 	content, query := b.Rows()
 	rows := content + query
+	ws.keep = keep
 	ws.share(rows)
 	tables := m.rope.upTo(b.check(c))
 
@@ -106,7 +107,9 @@ func (ws *Workspace) attention(b *Batch, l int, a *activations, x kernels.Mat, f
 		}
 	}
 	ws.resize(&a.att, rows, c.queryWidth())
-	grow(&a.lse, rows*c.Heads)
+	if ws.keep {
+		grow(&a.lse, rows*c.Heads)
+	}
 	ws.attendAll(b, l, first)
 	growMat(&a.mid, rows, c.Hidden)
 	ws.rows(first, rows, (*Workspace).addAttention)

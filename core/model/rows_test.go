@@ -186,7 +186,7 @@ func TestMemory(t *testing.T) {
 		for range documents {
 			cache += m.NewCache(length - 1).Bytes()
 		}
-		reads := 4*R*(2*H+n+3) + e*R*(2*q+H) + B*(e*(H+F)+4*q+4*V) + 8*C*kv + 28*Q + 4*C + cache
+		reads := 4*R*(2*H+3) + e*R*(2*q+H) + B*(e*(H+F)+4*q+4*V) + 8*C*kv + 28*Q + 4*C + cache
 		trains := 4*R*((2*L+2)*H+q+L*(n+2)+1) + e*R*(L*(2*q+2*F)+3*H+3*F+2*q) + B*(e*H+4*(q+H+V)) +
 			4*Q*H + e*Q*V + C*kv*(16+2*e) + 28*Q + 4*C + 4*H + cache
 		for _, x := range []struct {

@@ -145,7 +145,11 @@ func (t *attendTask) Piece(member, i int) {
 // attend computes attention of a block of rows for the key/value heads [g0, g1).
 func (ws *Workspace) attend(l int, b *attendBlock, g0, g1 int, s *kernels.Scratch) {
 	a, heads := ws.now.a, ws.m.Config.Heads
-	ws.m.k.Attend(a.att.Slice(b.from, b.to), a.q.Slice(b.from, b.to), b.ends, b.cache.layers[l], g0, g1, a.lse[b.from*heads:b.to*heads], s)
+	var lse []float32
+	if ws.keep {
+		lse = a.lse[b.from*heads : b.to*heads]
+	}
+	ws.m.k.Attend(a.att.Slice(b.from, b.to), a.q.Slice(b.from, b.to), b.ends, b.cache.layers[l], g0, g1, lse, s)
 }
 
 // attendAll computes the attention of layer l for the rows from first.

@@ -55,6 +55,7 @@ type Workspace struct {
 	s     kernels.Scratch
 	cache []*Cache // keys and values of segments that bring no cache
 	now   layer
+	keep  bool // the pass is one of training
 
 	// Of a pass that a team shares.
 	team              *parallel.Team
