@@ -15,6 +15,8 @@
 #define TILEZERO(t) VEX38(3, 0, 0, 0); BYTE $0x49; BYTE $(0xC0 | ((t)<<3))
 // Row i of the tile is at base + disp + i*index.
 #define TILELOADD(t, base, index, disp) VEX38(3, 0, base, index); BYTE $0x4B; TILEMEM(t, base, index, disp)
+// The same for data that need not stay in the first-level cache.
+#define TILELOADDT1(t, base, index, disp) VEX38(1, 0, base, index); BYTE $0x4B; TILEMEM(t, base, index, disp)
 #define TILESTORED(t, base, index, disp) VEX38(2, 0, base, index); BYTE $0x4B; TILEMEM(t, base, index, disp)
 // c[i,j] += a[i,2l]*b[l,2j] + a[i,2l+1]*b[l,2j+1], float32 += bf16*bf16
 #define TDPBF16PS(c, a, b) VEX38(2, b, 0, 0); BYTE $0x5C; BYTE $(0xC0 | ((c)<<3) | (a))
@@ -32,15 +34,16 @@
 #define PREFETCHW(base, disp) BYTE $(0x40 | ((base)>>3)); BYTE $0x0F; BYTE $0x0D; BYTE $(0x88 | ((base)&7)); LONG $(disp)
 
 // One step of a product for up to 32 rows of a, from DX and R11, R9 bytes apart, and a
-// panel of b at BX: c += a b in tiles 0 to 3.
+// panel of b at BX: c += a b in tiles 0 to 3. Rows of a pass by and leave the first-level
+// cache to the panel.
 #define STEP32(TDP) \
+	TILELOADDT1(4, 2, 9, 0); \
 	TILELOADD(6, 3, 12, 0); \
-	TILELOADD(4, 2, 9, 0); \
-	TDP(0, 4, 6); \
-	TILELOADD(5, 11, 9, 0); \
-	TDP(2, 5, 6); \
 	TILELOADD(7, 3, 12, 64); \
+	TDP(0, 4, 6); \
+	TILELOADDT1(5, 11, 9, 0); \
 	TDP(1, 4, 7); \
+	TDP(2, 5, 6); \
 	TDP(3, 5, 7); \
 	ADDQ $64, DX; \
 	ADDQ $64, R11; \
@@ -59,19 +62,19 @@
 
 #define STEP32AHEAD(TDP) \
 	AHEAD(0); \
-	TILELOADD(6, 3, 12, 0); \
+	TILELOADDT1(4, 2, 9, 0); \
 	AHEAD(256); \
-	TILELOADD(4, 2, 9, 0); \
+	TILELOADD(6, 3, 12, 0); \
 	AHEAD(512); \
-	TDP(0, 4, 6); \
-	AHEAD(768); \
-	TILELOADD(5, 11, 9, 0); \
-	AHEAD(1024); \
-	TDP(2, 5, 6); \
-	AHEAD(1280); \
 	TILELOADD(7, 3, 12, 64); \
-	AHEAD(1536); \
+	AHEAD(768); \
+	TDP(0, 4, 6); \
+	AHEAD(1024); \
+	TILELOADDT1(5, 11, 9, 0); \
+	AHEAD(1280); \
 	TDP(1, 4, 7); \
+	AHEAD(1536); \
+	TDP(2, 5, 6); \
 	AHEAD(1792); \
 	TDP(3, 5, 7); \
 	ADDQ $64, DX; \

@@ -25,6 +25,7 @@ var instructions = []struct{ macro, bytes, intel string }{
 	{"TILELOADD(6, 3, 12, 64)", "c4a27b4bb42340000000", "tileloadd tmm6,[rbx+r12*1+0x40]"},
 	{"TILELOADD(5, 11, 9, 0)", "c4827b4bac0b00000000", "tileloadd tmm5,[r11+r9*1+0x0]"},
 	{"TILELOADD(4, 2, 1, 0)", "c4e27b4ba40a00000000", "tileloadd tmm4,[rdx+rcx*1+0x0]"},
+	{"TILELOADDT1(4, 2, 9, 0)", "c4a2794ba40a00000000", "tileloaddt1 tmm4,[rdx+r9*1+0x0]"},
 	{"TILESTORED(3, 7, 12, 2112)", "c4a27a4b9c2740080000", "tilestored [rdi+r12*1+0x840],tmm3"},
 	{"TILESTORED(0, 15, 8, 0)", "c4827a4b840700000000", "tilestored [r15+r8*1+0x0],tmm0"},
 	{"TDPBF16PS(0, 4, 6)", "c4e24a5cc4", "tdpbf16ps tmm0,tmm4,tmm6"},
