@@ -64,25 +64,21 @@ func (e *Engine) assemble() func() {
 	}
 }
 
-// acquireCache returns an empty cache for at least n tokens: the smallest that is free.
-// At most MaxDocuments are kept, so that one is forgotten for each that is too small.
+// acquireCache returns an empty cache for at least n tokens: the smallest that is free, or
+// a new one in place of the smallest, since not more than MaxDocuments are to be held.
 func (e *Engine) acquireCache(n int) *model.Cache {
-	best := -1
+	slices.SortFunc(e.caches, func(a, b *model.Cache) int { return a.Cap() - b.Cap() })
 	for i, c := range e.caches {
-		if c.Cap() >= n && (best < 0 || c.Cap() < e.caches[best].Cap()) {
-			best = i
+		if c.Cap() >= n {
+			e.caches = slices.Delete(e.caches, i, i+1)
+			c.Truncate(0)
+			return c
 		}
 	}
-	if best < 0 {
-		if len(e.caches) > 0 { // they are all too small
-			e.caches = e.caches[:len(e.caches)-1]
-		}
-		return e.model.NewCache(n)
+	if len(e.caches) > 0 {
+		e.caches = slices.Delete(e.caches, 0, 1)
 	}
-	c := e.caches[best]
-	e.caches = slices.Delete(e.caches, best, best+1)
-	c.Truncate(0)
-	return c
+	return e.model.NewCache(n)
 }
 
 func (e *Engine) releaseCache(c *model.Cache) {

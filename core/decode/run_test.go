@@ -371,3 +371,60 @@ func TestStreaming(t *testing.T) {
 		t.Errorf("%d caches are kept, at most %d documents were in flight", n, o.MaxDocuments)
 	}
 }
+
+// Keys and values take room for the document, and are used again.
+func TestCaches(t *testing.T) {
+	o := DefaultOptions()
+	o.MaxDocuments = 3
+	e := newEngine(t, tinyModel(t), o)
+	var held []*model.Cache
+	for _, n := range []int{100, 20, 60, 70} {
+		c := e.acquireCache(n)
+		if c.Cap() < n || c.Cap() >= n+32 {
+			t.Errorf("room for %d tokens where %d are asked for", c.Cap(), n)
+		}
+		held = append(held, c)
+	}
+	for _, c := range held {
+		e.releaseCache(c)
+	}
+	if len(e.caches) != 3 {
+		t.Fatalf("%d caches are kept for 3 documents", len(e.caches))
+	}
+	if c := e.acquireCache(40); c != held[2] {
+		t.Errorf("the cache for 40 tokens has room for %d", c.Cap())
+	}
+	if c := e.acquireCache(200); c.Cap() != 224 || len(e.caches) != 1 || e.caches[0] != held[0] {
+		t.Errorf("room for %d tokens; %d are free", c.Cap(), len(e.caches)) // that for 20 makes room
+	}
+}
+
+// A document that joins with many rows does not hold up those that are there, and comes
+// to its turn.
+func TestJoiningDocuments(t *testing.T) {
+	long := seq.NewCanvas(make([]int32, 100)...)
+	long.AppendBlank(3)
+	docs := documents(6)
+	docs = append(docs[:3:3], append([]*Document{{Key: 50, Canvas: long}}, docs[3:]...)...)
+	o := DefaultOptions()
+	o.MaxRows = 60
+	steps := 0
+	s := &surest{k: 1, window: 2, next: func(obs *strategy.Observation) error {
+		for d, id := range obs.Doc {
+			if id < 4 && int(obs.Step[d]) != steps { // of documents 1, 2 and 3 in each step, or done
+				return fmt.Errorf("document %d is in step %d of %d", id, obs.Step[d], steps)
+			}
+		}
+		steps++
+		return nil
+	}}
+	results, err := decodeAll(t.Context(), newEngine(t, tinyModel(t), o), s, docs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range results {
+		if r.Err != nil || r.Steps != len(docs[i].Canvas.Blanks()) {
+			t.Errorf("document %d: %v after %d steps", i, r.Err, r.Steps)
+		}
+	}
+}
