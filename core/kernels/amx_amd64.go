@@ -17,6 +17,8 @@ type tileOperands struct {
 	last    unsafe.Pointer // the last step of b
 	next    uintptr        // bytes between results of panels
 	acc     int            // 0: c is overwritten
+	to      target         // unused by tileRows
+	advance uintptr        // bytes between results of blocks; unused by tileRows
 }
 
 // panelTiles computes tiles [panels][m][32] = a b, or adds to them, for m rows of bf16
@@ -28,7 +30,10 @@ type tileOperands struct {
 // which is rounded once for each. No function that uses tiles is interrupted by Go's
 // scheduler, so the tiles need not survive a goroutine's move to another thread; they
 // are configured and released inside each call.
-func (k *Kernels) panelTiles(tile, a unsafe.Pointer, stride int, b unsafe.Pointer, m, inner, panels int, acc bool) {
+//
+// Whole blocks of 32 rows go to the target instead, if it has one; then there is one
+// panel, and only the last m%32 rows of the tile mean something.
+func (k *Kernels) panelTiles(tile, a unsafe.Pointer, stride int, b unsafe.Pointer, m, inner, panels int, acc bool, to target) {
 	o := tileOperands{a: a, b: b, c: tile, stride: uintptr(stride) * 2, steps: inner / 32, next: uintptr(m) * 128,
 		last: unsafe.Add(b, (panels*inner-32)*64)}
 	if acc {
@@ -36,10 +41,15 @@ func (k *Kernels) panelTiles(tile, a unsafe.Pointer, stride int, b unsafe.Pointe
 	}
 	if n := m / 32; n > 0 {
 		o.config, o.blocks, o.panels = &k.config[32], n, panels
+		o.to, o.advance = to, 32*128
+		if to.kind != keepTile && !acc { // no block's sums are needed again
+			o.advance = 0
+		}
 		tileBlocks(&o)
 		if m%32 == 0 {
 			return
 		}
+		o.to.kind = keepTile
 		o.a, o.c = unsafe.Add(o.a, 32*n*stride*2), unsafe.Add(o.c, 32*n*128)
 	}
 	o.config, o.blocks, o.panels = &k.config[m%32], 1, panels

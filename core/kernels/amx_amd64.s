@@ -18,6 +18,10 @@ TEXT ·tileBlocks(SB), NOSPLIT, $0-8
 	MOVQ $128, R12            // bytes between rows of b and c
 	MOVQ 16(AX), BX           // b, this panel and step
 	MOVQ 24(AX), R14          // c, this panel
+	MOVL 120(AX), DX
+	KMOVW DX, K1
+	SHRL $16, DX
+	KMOVW DX, K2
 
 panel:
 	MOVQ 48(AX), CX           // blocks left
@@ -65,8 +69,68 @@ store:
 	TILESTORED(1, 7, 12, 64)
 	TILESTORED(2, 7, 12, 2048)
 	TILESTORED(3, 7, 12, 2112)
+	CMPL 124(AX), $1
+	JLT  next
+	MOVQ DI, DX               // c
+	MOVQ 88(AX), R8           // target
+	MOVQ 96(AX), R13          // bytes between its rows
+	MOVQ $32, R11             // rows left
+	JGT  floats
+
+bfloat:
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VCVTNE2PS2BF16(0, 1, 0)
+	VMOVDQU64 Z0, (R8)
+	PREFETCHW(8, 64)          // the next panel's results
+	ADDQ $128, DX
+	ADDQ R13, R8
+	DECQ R11
+	JNZ  bfloat
+	MOVQ R8, 88(AX)
+	JMP  next
+
+floats:
+	MOVQ 104(AX), BX          // base; there is no next panel that needs BX
+	TESTQ BX, BX
+	JNZ  add
+
+float:
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS Z0, K1, (R8)
+	VMOVUPS Z1, K2, 64(R8)
+	PREFETCHW(8, 128)
+	PREFETCHW(8, 192)
+	ADDQ $128, DX
+	ADDQ R13, R8
+	DECQ R11
+	JNZ  float
+	MOVQ R8, 88(AX)
+	JMP  next
+
+add:
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z 64(BX), K2, Z1
+	VADDPS (DX), Z0, Z0
+	VADDPS 64(DX), Z1, Z1
+	VMOVUPS Z0, K1, (R8)
+	VMOVUPS Z1, K2, 64(R8)
+	PREFETCHW(8, 128)
+	PREFETCHW(8, 192)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 192(BX)
+	ADDQ $128, DX
+	ADDQ R13, R8
+	ADDQ 112(AX), BX
+	DECQ R11
+	JNZ  add
+	MOVQ R8, 88(AX)
+	MOVQ BX, 104(AX)
+
+next:
 	LEAQ (SI)(R10*2), SI
-	ADDQ $4096, DI
+	ADDQ 128(AX), DI
 	DECQ CX
 	JNZ  block
 	ADDQ 72(AX), R14

@@ -6,7 +6,7 @@ import "unsafe"
 
 // Without assembly no level has tiles: these are never called.
 
-func (k *Kernels) panelTiles(_, _ unsafe.Pointer, _ int, _ unsafe.Pointer, _, _, _ int, _ bool) {
+func (k *Kernels) panelTiles(_, _ unsafe.Pointer, _ int, _ unsafe.Pointer, _, _, _ int, _ bool, _ target) {
 	panic("kernels: no assembly")
 }
 func (k *Kernels) planeTiles(_ []float32, _ planes, _ []int8, _ []float32, _, _ int, _ *Scratch) {

@@ -326,7 +326,7 @@ func (k *Kernels) storeQueryGrad(h heads, dq Mat, l0, n, k0, p int, s *laneScrat
 	if b.longest[p] == 0 {
 		clear(turned)
 	} else {
-		k.panelTiles(ptr(out, 0), ptr(b.keys, 0), keyStride, ptr(b.dsPairs, p*gradKeys*panelWidth), w, roundUp(b.longest[p], panelWidth), 1, false)
+		k.panelTiles(ptr(out, 0), ptr(b.keys, 0), keyStride, ptr(b.dsPairs, p*gradKeys*panelWidth), w, roundUp(b.longest[p], panelWidth), 1, false, target{})
 		transposeFloats(turned, w, out, panelWidth, w, panelWidth)
 	}
 	s.rows = h.rows(ptr(dq.Data, 0), 4, dq.Stride, l0, n)

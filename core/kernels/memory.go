@@ -73,5 +73,5 @@ func grow[T number](buf *[]T, n int) []T {
 
 // tileRows returns room for the results of one panel, or of several with few rows.
 func (s *Scratch) tileRows(i, rows int) []float32 {
-	return grow(&s.tile[i], blockM*panelWidth)[:rows*panelWidth]
+	return grow(&s.tile[i], max(blockM, rows)*panelWidth)[:rows*panelWidth]
 }

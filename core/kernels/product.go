@@ -48,9 +48,7 @@ func (k *Kernels) mul(op string, c, base Mat, a Rows, b *Panels, s *Scratch) {
 		}
 		return
 	}
-	k.eachTile(a, b, s, func(tile []float32, r0, rows, n0, n int) {
-		k.storeTile(c, base, tile, r0, rows, n0, n)
-	})
+	k.product(result{c: c, base: base}, a, b, s)
 }
 
 // Term is a product a b.
@@ -71,19 +69,39 @@ func (k *Kernels) MulSum(c Mat, s *Scratch, terms ...Term) {
 			return
 		}
 	}
-	for r0 := 0; r0 < c.Rows; r0 += blockM {
-		rows := min(blockM, c.Rows-r0)
+	k.mulSum(result{c: c}, s, terms...)
+}
+
+// mulSum is MulSum on tiles.
+func (k *Kernels) mulSum(to result, s *Scratch, terms ...Term) {
+	m, n := terms[0].A.N, terms[0].B.N
+	step := rowsAtOnce(terms[0].B.inner)
+	for r0 := 0; r0 < m; r0 += step {
+		rows := min(step, m-r0)
+		whole := rows &^ (panelWidth - 1)
 		tile := s.tileRows(0, rows)
-		for n0 := 0; n0 < c.Cols; n0 += panelWidth {
+		for n0 := 0; n0 < n; n0 += panelWidth {
+			n := min(panelWidth, n-n0)
 			for i, t := range terms {
 				a := t.A.Slice(r0, r0+rows)
-				eachStep(rows, t.B.inner, tileK, func(l0, n int) {
-					k.panelTiles(ptr(tile, 0), ptr(a.h, l0), a.stride, ptr(t.B.h, n0*t.B.inner+l0*panelWidth), rows, n, 1, i > 0 || l0 > 0)
+				eachStep(rows, t.B.inner, tileK, func(l0, inner int) {
+					var end target
+					if i == len(terms)-1 && l0+inner == t.B.inner {
+						end = to.target(r0, n0, n)
+					}
+					k.panelTiles(ptr(tile, 0), ptr(a.h, l0), a.stride, ptr(t.B.h, n0*t.B.inner+l0*panelWidth), rows, inner, 1, i > 0 || l0 > 0, end)
 				})
 			}
-			k.storeTile(c, Mat{}, tile, r0, rows, n0, min(panelWidth, c.Cols-n0))
+			to.store(k, tile[whole*panelWidth:], r0+whole, rows-whole, n0, n)
 		}
 	}
+}
+
+// rowsAtOnce returns how many rows of bfloat16 a panel is multiplied with at a time: as
+// many as stay in the second-level cache with their results.
+func rowsAtOnce(inner int) int {
+	const bytes = 800 << 10
+	return min(max(bytes/(2*inner)&^(panelWidth-1), 128), 512)
 }
 
 // MulRows is Mul with its result stored as rows.
@@ -93,8 +111,18 @@ func (k *Kernels) MulRows(dst, a Rows, b *Panels, s *Scratch) {
 		k.Mul(dst.Mat(), a, b, false, s)
 		return
 	}
+	k.product(result{rows: dst}, a, b, s)
+}
+
+// product computes a b. With many rows on tiles a block of the result goes where it
+// belongs while the next one is computed.
+func (k *Kernels) product(to result, a Rows, b *Panels, s *Scratch) {
+	if k.tiles && b.h != nil && b.K > 0 && a.N > panelWidth {
+		k.mulSum(to, s, Term{a, b})
+		return
+	}
 	k.eachTile(a, b, s, func(tile []float32, r0, rows, n0, n int) {
-		k.storeRows(dst, tile, r0, rows, n0, n)
+		to.store(k, tile, r0, rows, n0, n)
 	})
 }
 
@@ -164,7 +192,7 @@ func (k *Kernels) mulTiles(tiles []float32, a left, b *Panels, n0, panels int, s
 		k.planeTiles(tiles, a.planes, b.q[n0*b.inner:], b.scale[n0:], b.inner, panels, s)
 	case k.tiles && b.h != nil:
 		eachStep(a.N, b.inner, tileK, func(l0, n int) {
-			k.panelTiles(ptr(tiles, 0), ptr(a.h, l0), a.stride, ptr(b.h, n0*b.inner+l0*panelWidth), a.N, n, panels, l0 > 0)
+			k.panelTiles(ptr(tiles, 0), ptr(a.h, l0), a.stride, ptr(b.h, n0*b.inner+l0*panelWidth), a.N, n, panels, l0 > 0, target{})
 		})
 	default:
 		for ; panels > 0; panels-- {

@@ -40,9 +40,9 @@ func (k *Kernels) MulTransposed(c Mat, a, b Rows, acc bool, s *Scratch) {
 // blockM at a time, to rows. Both go through the rows 32 at a time, so that what is read
 // lies side by side.
 func (k *Kernels) mulTransposedTiles(c Mat, a, b Rows, acc bool, s *Scratch) {
-	var base Mat
+	to := result{c: c}
 	if acc {
-		base = c
+		to.base = c
 	}
 	inner := roundUp(a.N, 32)
 	width := roundUp(b.Cols, panelWidth)
@@ -64,8 +64,9 @@ func (k *Kernels) mulTransposedTiles(c Mat, a, b Rows, acc bool, s *Scratch) {
 			}
 		}
 		for n0 := 0; n0 < b.Cols; n0 += panelWidth {
-			k.panelTiles(ptr(tile, 0), ptr(s.turned.h, 0), s.turned.stride, ptr(right, n0*inner), m, inner, 1, false)
-			k.storeTile(c, base, tile, m0, m, n0, min(panelWidth, b.Cols-n0))
+			n, whole := min(panelWidth, b.Cols-n0), m&^(panelWidth-1)
+			k.panelTiles(ptr(tile, 0), ptr(s.turned.h, 0), s.turned.stride, ptr(right, n0*inner), m, inner, 1, false, to.target(m0, n0, n))
+			to.store(k, tile[whole*panelWidth:], m0+whole, m-whole, n0, n)
 		}
 	}
 }
