@@ -3,6 +3,8 @@ package training
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -44,6 +46,46 @@ func newHeldOut(c *batching.Corpus, recipe batching.Recipe) (*heldOut, error) {
 		h.segments = append(h.segments, segments)
 	}
 	return h, nil
+}
+
+// withoutCopies leaves out of the documents to train on those whose text a held-out one
+// has too, under another key: a loss on text that was learned says nothing.
+func withoutCopies(training, held *batching.Corpus) (*batching.Corpus, error) {
+	seen := make(map[string]bool, held.Len())
+	for i := range held.Len() {
+		seen[text(held.Document(i).Tokens)] = true
+	}
+	isCopy := func(doc batching.Document) bool { return seen[text(doc.Tokens)] }
+	copies := 0
+	for i := range training.Len() {
+		if isCopy(training.Document(i)) {
+			copies++
+		}
+	}
+	switch {
+	case copies == 0:
+		return training, nil
+	case copies == training.Len():
+		return nil, errors.New("training: every document has the text of a held-out one; none is left to train on")
+	}
+	rest := &batching.Corpus{}
+	for i := range training.Len() {
+		if doc := training.Document(i); !isCopy(doc) {
+			if err := rest.Add(doc); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return rest, nil
+}
+
+// text is tokens as the key of a map.
+func text(tokens []int32) string {
+	b := make([]byte, 0, 4*len(tokens))
+	for _, tok := range tokens {
+		b = binary.LittleEndian.AppendUint32(b, uint32(tok))
+	}
+	return string(b)
 }
 
 // byKey returns the documents in an order that does not depend on how they were read:

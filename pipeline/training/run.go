@@ -125,7 +125,9 @@ func (j *Job) prepare() (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.training = training
+	if r.training, err = withoutCopies(training, held); err != nil {
+		return nil, err
+	}
 	if r.heldOut, err = newHeldOut(held, r.recipe); err != nil {
 		return nil, err
 	}
