@@ -14,7 +14,7 @@ import "fmt"
 
 // keyBlock is how many keys a softmax goes over before earlier sums are rescaled. The
 // last bits of results depend on it; BLOCKGROUPS in the assembly is keyBlock/32.
-const keyBlock = 128
+const keyBlock = 96
 
 // gradKeys is how many keys the backward pass takes at a time, for all rows: they and
 // their gradients stay in the second-level cache.

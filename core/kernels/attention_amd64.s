@@ -20,7 +20,7 @@ DATA mergeHalves<>+56(SB)/8, $0x001f000f001e000e
 GLOBL mergeHalves<>(SB), RODATA|NOPTR, $64
 
 // How many groups of 32 keys are a block: keyBlock/32.
-#define BLOCKGROUPS $4
+#define BLOCKGROUPS $3
 
 // func attendLanesAMX(o *laneOperands)
 //
@@ -29,8 +29,8 @@ TEXT ·attendLanesAMX(SB), NOSPLIT, $16-8
 	MOVQ o+0(FP), AX
 	MOVQ 0(AX), BX
 	LDTILECFG(3)
-	MOVQ 88(AX), R13
-	MOVQ 64(AX), R9
+	MOVQ 80(AX), R13
+	MOVQ 56(AX), R9
 	MOVQ R9, left-8(SP)
 	MOVQ $0, done-16(SP)      // keys before this block
 	WEIGHTCONST
@@ -45,77 +45,81 @@ block:
 	// scores [keys][32] = keys [keys][dim] q [dim/2][32][2]
 scores:
 	MOVQ $128, R12
-	MOVQ 80(AX), R10
+	MOVQ 72(AX), R10
 	SHLQ $6, R10              // bytes between keys
 	MOVQ 16(AX), SI
 	MOVQ 48(AX), DI
 	MOVQ R9, CX
 
 group:
+	ZEROPAIR(0, 1)
 	MOVQ SI, DX               // 16 keys
-	MOVQ R10, R11
-	SHLQ $4, R11
-	ADDQ SI, R11              // 16 more
 	MOVQ 8(AX), BX
-	MOVQ 80(AX), R8
-	TILEZERO(0)
-	TILEZERO(2)
-	CMPQ R13, $1
-	JEQ  one
-	TILEZERO(1)
-	TILEZERO(3)
+	MOVQ 72(AX), R8
 
-both:
-	TILELOADD(6, 3, 12, 0)
+upper:
 	TILELOADD(4, 2, 10, 0)
+	TILELOADD(6, 3, 12, 0)
 	TDPBF16PS(0, 4, 6)
-	TILELOADD(5, 11, 10, 0)
-	TDPBF16PS(2, 5, 6)
+	CMPQ R13, $1
+	JEQ  upperone
 	TILELOADD(7, 3, 12, 64)
 	TDPBF16PS(1, 4, 7)
-	TDPBF16PS(3, 5, 7)
+
+upperone:
 	ADDQ $64, DX
-	ADDQ $64, R11
 	ADDQ $2048, BX
 	DECQ R8
-	JNZ  both
-	TILESTORED(1, 7, 12, 64)
-	TILESTORED(3, 7, 12, 2112)
-	JMP  scored
+	JNZ  upper
+	CMPQ DI, 48(AX)
+	JEQ  second
+	TILESTORED(2, 7, 12, -2048)
+	TILESTORED(3, 7, 12, -1984)
 
-one:
-	TILELOADD(6, 3, 12, 0)
+second:
+	ZEROPAIR(2, 3)
+	MOVQ R10, DX
+	SHLQ $4, DX
+	ADDQ SI, DX               // 16 more
+	MOVQ 8(AX), BX
+	MOVQ 72(AX), R8
+
+lower:
 	TILELOADD(4, 2, 10, 0)
-	TDPBF16PS(0, 4, 6)
-	TILELOADD(5, 11, 10, 0)
-	TDPBF16PS(2, 5, 6)
+	TILELOADD(6, 3, 12, 0)
+	TDPBF16PS(2, 4, 6)
+	CMPQ R13, $1
+	JEQ  lowerone
+	TILELOADD(7, 3, 12, 64)
+	TDPBF16PS(3, 4, 7)
+
+lowerone:
 	ADDQ $64, DX
-	ADDQ $64, R11
 	ADDQ $2048, BX
 	DECQ R8
-	JNZ  one
-
-scored:
+	JNZ  lower
 	TILESTORED(0, 7, 12, 0)
-	TILESTORED(2, 7, 12, 2048)
-	MOVQ R10, R11
-	SHLQ $5, R11
-	ADDQ R11, SI
+	TILESTORED(1, 7, 12, 64)
+	MOVQ R10, DX
+	SHLQ $5, DX
+	ADDQ DX, SI
 	ADDQ $4096, DI
 	DECQ CX
 	JNZ  group
+	TILESTORED(2, 7, 12, -2048)
+	TILESTORED(3, 7, 12, -1984)
 	MOVQ SI, 16(AX)
 
 	// Softmax, 16 lanes at a time: SI scores, DI weights, DX state, BX out, R8 turns of
 	// four keys that all lanes see, R10 those that need the mask.
 	MOVQ 48(AX), SI
-	MOVQ 56(AX), DI
+	MOVQ 48(AX), DI
 	MOVQ 40(AX), DX
 	MOVQ 32(AX), BX
 	MOVQ R13, R11
 
 half:
-	MOVQ 72(AX), R8
+	MOVQ 64(AX), R8
 	SUBQ done-16(SP), R8
 	XORQ CX, CX
 	CMPQ R8, CX
@@ -273,7 +277,7 @@ expdone:
 	VADDPS Z26, Z24, Z24
 	VFMADD231PS 256(DX), Z13, Z24
 	VMOVUPS Z24, 256(DX)
-	MOVQ 80(AX), CX
+	MOVQ 72(AX), CX
 	CMPQ done-16(SP), $0
 	JEQ  halfdone             // nothing is in out yet
 	SHLQ $3, CX
@@ -294,7 +298,7 @@ rescale:
 halfdone:
 	MOVQ 48(AX), SI
 	ADDQ $64, SI
-	MOVQ 56(AX), DI
+	MOVQ 48(AX), DI
 	ADDQ $64, DI
 	MOVQ 32(AX), BX
 	ADDQ $64, BX
@@ -304,7 +308,7 @@ halfdone:
 
 	// out [dim][32] += values [keys/32][dim][32] weights [keys/2][32][2]
 	MOVQ $64, R8
-	MOVQ 80(AX), R11
+	MOVQ 72(AX), R11
 	MOVQ R11, R10
 	SHLQ $11, R10             // bytes between groups of values
 	MOVQ 24(AX), SI
@@ -312,7 +316,7 @@ halfdone:
 
 dims:
 	MOVQ SI, DX
-	MOVQ 56(AX), BX
+	MOVQ 48(AX), BX
 	MOVQ R9, CX
 	CMPQ done-16(SP), $0
 	JNE  load

@@ -59,7 +59,8 @@ nothing:
 	JNZ  nothing
 	JMP  nextpanel
 
-	// scores = keys q, and behind them weights' gradients = values dout: [32 keys][32]
+	// scores = keys q, and behind them weights' gradients = values dout: [32 keys][32],
+	// 16 keys at a time.
 sees:
 	MOVQ 144(AX), R10
 	MOVQ R10, CX
@@ -67,46 +68,61 @@ sees:
 	IMULQ R9, CX              // the panel's offset in q and dout
 	SHLQ $6, R10              // bytes between keys
 	MOVQ 40(AX), SI
-	MOVQ 8(AX), BX
-	ADDQ CX, BX
+	MOVQ 8(AX), R11
+	ADDQ CX, R11
 	MOVQ 104(AX), DI
-	MOVQ $2, R8
 
 product:
+	ZEROPAIR(0, 1)
 	MOVQ SI, DX
-	MOVQ R10, R11
-	SHLQ $4, R11
-	ADDQ SI, R11
-	MOVQ 144(AX), SI
-	TILEZERO(0)
-	TILEZERO(1)
-	TILEZERO(2)
-	TILEZERO(3)
+	MOVQ R11, BX
+	MOVQ 144(AX), R8
 
-step:
-	TILELOADD(6, 3, 12, 0)
+upper:
 	TILELOADD(4, 2, 10, 0)
+	TILELOADD(6, 3, 12, 0)
 	TDPBF16PS(0, 4, 6)
-	TILELOADD(5, 11, 10, 0)
-	TDPBF16PS(2, 5, 6)
 	TILELOADD(7, 3, 12, 64)
 	TDPBF16PS(1, 4, 7)
-	TDPBF16PS(3, 5, 7)
 	ADDQ $64, DX
-	ADDQ $64, R11
 	ADDQ $2048, BX
-	DECQ SI
-	JNZ  step
+	DECQ R8
+	JNZ  upper
+	CMPQ DI, 104(AX)
+	JEQ  second
+	TILESTORED(2, 7, 12, -2048)
+	TILESTORED(3, 7, 12, -1984)
+
+second:
+	ZEROPAIR(2, 3)
+	MOVQ R10, DX
+	SHLQ $4, DX
+	ADDQ SI, DX
+	MOVQ R11, BX
+	MOVQ 144(AX), R8
+
+lower:
+	TILELOADD(4, 2, 10, 0)
+	TILELOADD(6, 3, 12, 0)
+	TDPBF16PS(2, 4, 6)
+	TILELOADD(7, 3, 12, 64)
+	TDPBF16PS(3, 4, 7)
+	ADDQ $64, DX
+	ADDQ $2048, BX
+	DECQ R8
+	JNZ  lower
 	TILESTORED(0, 7, 12, 0)
 	TILESTORED(1, 7, 12, 64)
-	TILESTORED(2, 7, 12, 2048)
-	TILESTORED(3, 7, 12, 2112)
 	MOVQ 48(AX), SI
-	MOVQ 16(AX), BX
-	ADDQ CX, BX
+	MOVQ 16(AX), R11
+	ADDQ CX, R11
 	ADDQ $4096, DI
-	DECQ R8
-	JNZ  product
+	MOVQ 104(AX), DX
+	ADDQ $8192, DX
+	CMPQ DI, DX
+	JNE  product
+	TILESTORED(2, 7, 12, -2048)
+	TILESTORED(3, 7, 12, -1984)
 
 	// p = exp(scores - lse) and ds = p (dp - delta), two keys at a time.
 	MOVQ R9, CX
@@ -256,6 +272,67 @@ lanes:
 	MOVQ 152(AX), R13
 	DECQ 128(AX)
 	JNZ  group
+
+	// dq [dim][32] = keys as columns [dim][keys] ds in pairs of keys, panel by panel.
+	XORQ R9, R9
+	MOVQ 176(AX), DI
+
+query:
+	MOVQ 96(AX), BX
+	MOVQ (BX)(R9*8), R13
+	ADDQ $31, R13
+	SHRQ $5, R13              // groups of 32 keys
+	JZ   nextquery
+	MOVQ 160(AX), SI
+	MOVQ 144(AX), R11
+
+queries:
+	ZEROPAIR(0, 1)
+	ZEROPAIR(2, 3)
+	MOVQ 168(AX), R8
+	MOVQ SI, DX
+	MOVQ R8, R10
+	SHLQ $4, R10
+	ADDQ SI, R10
+	MOVQ 80(AX), BX
+	IMULQ R9, BX
+	ADDQ 72(AX), BX
+	MOVQ R13, CX
+
+querykeys:
+	TILELOADD(6, 3, 12, 0)
+	TILELOADD(4, 2, 8, 0)
+	TDPBF16PS(0, 4, 6)
+	TILELOADD(5, 10, 8, 0)
+	TDPBF16PS(2, 5, 6)
+	TILELOADD(7, 3, 12, 64)
+	TDPBF16PS(1, 4, 7)
+	TDPBF16PS(3, 5, 7)
+	ADDQ $64, DX
+	ADDQ $64, R10
+	ADDQ $2048, BX
+	DECQ CX
+	JNZ  querykeys
+	TILESTORED(0, 7, 12, 0)
+	TILESTORED(2, 7, 12, 2048)
+	TILESTORED(1, 7, 12, 64)
+	TILESTORED(3, 7, 12, 2112)
+	ADDQ $4096, DI
+	SHLQ $5, R8
+	ADDQ R8, SI
+	DECQ R11
+	JNZ  queries
+	JMP  queried
+
+nextquery:
+	MOVQ 144(AX), CX
+	SHLQ $12, CX
+	ADDQ CX, DI
+
+queried:
+	INCQ R9
+	CMPQ R9, 136(AX)
+	JNE  query
 	TILERELEASE
 	VZEROUPPER
 	RET

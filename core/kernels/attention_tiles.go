@@ -34,8 +34,7 @@ type laneOperands struct {
 	values   unsafe.Pointer // [keys/32][w][32]
 	out      unsafe.Pointer // [w][32], overwritten
 	state    *laneState
-	scores   unsafe.Pointer // [keyBlock][32]
-	weights  unsafe.Pointer // [keyBlock/2][32][2]
+	scores   unsafe.Pointer // [keyBlock][32], then weights in their place
 	groups   int            // of 32 keys, at least 1
 	shortest int            // keys that all lanes see
 	steps    int            // w/32
@@ -64,7 +63,6 @@ type laneScratch struct {
 	stack   []uint16  // [32][w] lanes as rows
 	queries []uint16  // [w/2][32][2]
 	scores  []float32 // [keyBlock][32]
-	weights []uint16  // [keyBlock/2][32][2]
 	out     []float32 // [w][32]
 	turned  []float32 // [32][w]
 	grad    gradScratch
@@ -131,7 +129,7 @@ func (k *Kernels) attendTiles(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse
 				*op = laneOperands{
 					config: &k.config[panelWidth], queries: ptr(queries, 0), keys: ptr(kv.keyRows(h.g), 0),
 					values: ptr(kv.valueBlock(h.g, 0), 0), out: ptr(out, 0), state: &s.state,
-					scores: ptr(grow(&s.scores, keyBlock*panelWidth), 0), weights: ptr(grow(&s.weights, keyBlock*panelWidth), 0),
+					scores: ptr(grow(&s.scores, keyBlock*panelWidth), 0),
 					groups: (longest + 31) / 32, shortest: shortest, steps: h.width / 32, halves: (n + 15) / 16,
 				}
 				attendLanesAMX(op)
@@ -182,25 +180,28 @@ type gradLanes struct {
 //	p  [keys][lanes] = exp(scores - lse)
 //	ds [keys][lanes] = p (values dout - delta)
 //
-// and then dv += p dout, dk += ds q; ds is also stored for dq.
+// and then dv += p dout, dk += ds q; at last dq [w][lanes] = keys as columns * ds.
 type gradOperands struct {
-	config    *tileConfig
-	q, dout   unsafe.Pointer // [panels][w/2][32][2]
-	qPairs    unsafe.Pointer // [w/32][panels*16][32][2], pairs of lanes
-	doutPairs unsafe.Pointer
-	keys      unsafe.Pointer // [keys][w]
-	values    unsafe.Pointer // [keys][w]
-	dk, dv    unsafe.Pointer // [keys][w] float32
-	dsPairs   unsafe.Pointer // [panels][gradKeys/2][32][2], pairs of keys
-	dsStep    int            // bytes between its panels
-	lanes     *[gradPanels]gradLanes
-	longest   *[gradPanels]int // keys of this block that a panel sees
-	scores    unsafe.Pointer   // [2][32][32] float32
-	p, ds     unsafe.Pointer   // [32][panels*32]
-	groups    int              // of 32 keys, at least 1
-	panels    int              // at least 1
-	steps     int              // w/32
-	done      int              // keys, 0 at the start
+	config     *tileConfig
+	q, dout    unsafe.Pointer // [panels][w/2][32][2]
+	qPairs     unsafe.Pointer // [w/32][panels*16][32][2], pairs of lanes
+	doutPairs  unsafe.Pointer
+	keys       unsafe.Pointer // [keys][w]
+	values     unsafe.Pointer // [keys][w]
+	dk, dv     unsafe.Pointer // [keys][w] float32
+	dsPairs    unsafe.Pointer // [panels][gradKeys/2][32][2], pairs of keys
+	dsStep     int            // bytes between its panels
+	lanes      *[gradPanels]gradLanes
+	longest    *[gradPanels]int // keys of this block that a panel sees
+	scores     unsafe.Pointer   // [2][32][32] float32
+	p, ds      unsafe.Pointer   // [32][panels*32]
+	groups     int              // of 32 keys, at least 1
+	panels     int              // at least 1
+	steps      int              // w/32
+	done       int              // keys, 0 at the start
+	columns    unsafe.Pointer   // [w][keyStride]: keys as columns
+	columnStep int              // bytes between its rows
+	dq         unsafe.Pointer   // [panels][w][32] float32, of panels that see a key
 }
 
 // gradScratch is working memory of the backward pass on tiles.
@@ -217,7 +218,7 @@ type gradScratch struct {
 	dsPairs           []uint16
 	p, ds             []uint16
 	scores            []float32
-	dk, dv            []float32
+	dk, dv, dq        []float32
 }
 
 // keyStride is the distance between rows of keys as columns: no multiple of the
@@ -249,12 +250,13 @@ func (k *Kernels) attendGradTiles(dq, dk, dv Mat, dout, out, q Rows, ends []int3
 						lanes: &b.lanes, longest: &b.longest, scores: ptr(grow(&b.scores, 2*panelWidth*panelWidth), 0),
 						p: ptr(grow(&b.p, gradPanels*panelWidth*panelWidth), 0), ds: ptr(grow(&b.ds, gradPanels*panelWidth*panelWidth), 0),
 						groups: (longest + 31) / 32, panels: panels, steps: w / 32,
+						columns: ptr(b.keys, 0), columnStep: 2 * keyStride, dq: ptr(grow(&b.dq, gradPanels*panelWidth*w), 0),
 					}
 					gradLanesAMX(&b.op)
 				}
 				for p := range panels {
 					if b.longest[p] > 0 || k0 == 0 {
-						k.storeQueryGrad(h, dq, l0+p*panelWidth, min(panelWidth, lanes-p*panelWidth), k0, p, s)
+						storeQueryGrad(h, dq, l0+p*panelWidth, min(panelWidth, lanes-p*panelWidth), k0, p, s)
 					}
 				}
 			}
@@ -318,16 +320,14 @@ func (k *Kernels) loadGradLanes(h heads, dout, out, q Rows, ends []int32, lse []
 	return most
 }
 
-// storeQueryGrad computes dq [w][32] = keys as columns * ds for panel p and stores it, or
-// adds it for a later block of keys.
-func (k *Kernels) storeQueryGrad(h heads, dq Mat, l0, n, k0, p int, s *laneScratch) {
+// storeQueryGrad stores the dq of panel p, or adds it for a later block of keys.
+func storeQueryGrad(h heads, dq Mat, l0, n, k0, p int, s *laneScratch) {
 	w, b := h.width, &s.grad
-	out, turned := grow(&s.out, panelWidth*w), grow(&s.turned, panelWidth*w)
+	turned := grow(&s.turned, panelWidth*w)
 	if b.longest[p] == 0 {
 		clear(turned)
 	} else {
-		k.panelTiles(ptr(out, 0), ptr(b.keys, 0), keyStride, ptr(b.dsPairs, p*gradKeys*panelWidth), w, roundUp(b.longest[p], panelWidth), 1, false, target{})
-		transposeFloats(turned, w, out, panelWidth, w, panelWidth)
+		transposeFloats(turned, w, b.dq[p*panelWidth*w:], panelWidth, w, panelWidth)
 	}
 	s.rows = h.rows(ptr(dq.Data, 0), 4, dq.Stride, l0, n)
 	acc := 0

@@ -62,10 +62,10 @@ func TestAttentionReadsNothingStale(t *testing.T) {
 // soil fills the attention's scratch with NaN.
 func soil(s *Scratch) {
 	l, g := &s.lanes, &s.lanes.grad
-	for _, f := range [][]float32{s.buf, l.scores, l.out, l.turned, g.scores, g.dk, g.dv} {
+	for _, f := range [][]float32{s.buf, l.scores, l.out, l.turned, g.scores, g.dk, g.dv, g.dq} {
 		copy(f, nans(len(f)))
 	}
-	for _, h := range [][]uint16{l.stack, l.queries, l.weights, g.outStack, g.doStack, g.q, g.dout, g.qPairs, g.doutPairs, g.values, g.keys, g.pairs, g.dsPairs, g.p, g.ds} {
+	for _, h := range [][]uint16{l.stack, l.queries, g.outStack, g.doStack, g.q, g.dout, g.qPairs, g.doutPairs, g.values, g.keys, g.pairs, g.dsPairs, g.p, g.ds} {
 		for i := range h {
 			h[i] = 0x7fff
 		}
