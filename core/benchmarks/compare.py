@@ -30,6 +30,7 @@ class Comparison:
 
     section: str  # of a3 bench
     names: str  # what the names of the results begin with
+    compute: tuple[str, ...]  # our types that are measured, where the machine has them
     needs: dict[str, str]  # modules that the peers import, and what to install for them
     peers: tuple[str, ...]
     prepare: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ COMPARISONS = {
     "gemm": Comparison(
         section="gemm",
         names="gemm/",
+        compute=("float32", "bf16"),
         needs={"torch": "torch", "numpy": "numpy"},
         peers=("gemm.py onednn", "gemm.py torch", "gemm.py openblas"),
         quick=("gemm.py onednn --seconds 0.05", "gemm.py torch --seconds 0.05", "gemm.py openblas --seconds 0.05"),
@@ -49,6 +51,7 @@ COMPARISONS = {
     "train": Comparison(
         section="train",
         names="train/reference/",
+        compute=("float32", "bf16"),
         needs=PUBLISHED,
         peers=("published.py train",),
         quick=("published.py train --steps 2",),
@@ -56,6 +59,7 @@ COMPARISONS = {
     "train-large": Comparison(
         section="train",
         names="train/smollm2/",
+        compute=("float32", "bf16"),
         needs=PUBLISHED,
         peers=("published.py train --network smollm2 --steps 3",),
         quick=("published.py train --network smollm2 --steps 1",),
@@ -63,6 +67,7 @@ COMPARISONS = {
     "generate": Comparison(
         section="decode",
         names="generate/",
+        compute=("float32", "bf16"),
         needs=PUBLISHED,
         peers=("published.py generate",),
         quick=("published.py generate --batch 8",),
@@ -70,12 +75,15 @@ COMPARISONS = {
     "decode": Comparison(
         section="decode",
         names="decode/ltr/",
+        compute=("bf16", "int8"),
         needs=WEIGHTS | {"gguf": "gguf", "llama_cpp": "llama-cpp-python"},
         peers=("llamacpp.py",),
         prepare=("to_gguf.py",),
-        quick=("llamacpp.py --seconds 0 --repeats 1",),
+        quick=("llamacpp.py --seconds 0 --repeats 1 --batches 1 16",),
     ),
 }
+
+QUIET = 0.1  # cores that others may keep busy: engines that spin at barriers suffer most
 
 # What every peer is started with: buffers that were freed stay mapped, as an engine that
 # serves would have it; without, glibc returns large ones and each call faults them in anew.
@@ -97,7 +105,7 @@ def main() -> None:
                 _run([sys.executable, str(HERE / script), "--scratch", str(scratch)], dict(os.environ))
             for threads in args.threads:
                 rows += _compare(comparison, threads, args, scratch, a3)
-    machine = _machine() | {"others": f"{others.cores():.2f} cores busy with something else meanwhile"}
+    machine = _machine() | {"others": others.report()}
     if args.json:
         args.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2))
     _print(machine, rows)
@@ -173,15 +181,24 @@ def _script(command: str, threads: int, args: argparse.Namespace, scratch: Path)
 
 def _ours(comparison: Comparison, threads: int, args: argparse.Namespace, a3: Path) -> dict[str, float]:
     """Returns our values by name."""
-    command = [str(a3), "bench", "--json", "--suite", "peers", "--only", comparison.section, "--threads", str(threads)]
-    if args.quick:
-        command += ["--duration", "50ms"]
-    report = json.loads(_run(command, dict(os.environ)))
+    offered = _bench(a3, "--only", "machine")["machine"]["compute"]
+    compute = [c for c in comparison.compute if c in offered]
+    if not compute:
+        return {}
+    options = ["--only", comparison.section, "--compute", ",".join(compute), "--threads", str(threads)]
+    report = _bench(a3, *options, "--duration", "50ms" if args.quick else "300ms")
     return {
         r["name"]: r["value"]
         for r in report["results"]
         if r["threads"] == threads and r["name"].startswith(comparison.names)
     }
+
+
+def _bench(a3: Path, *options: str) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(
+        _run([str(a3), "bench", "--json", "--suite", "peers", *options], dict(os.environ))
+    )
+    return report
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:
@@ -214,10 +231,12 @@ class Others:
     def __init__(self) -> None:
         self._start = self._now()
 
-    def cores(self) -> float:
-        """Returns how many cores they kept busy since the beginning; Linux only, elsewhere 0."""
+    def report(self) -> str:
+        """Says how many cores they kept busy since the beginning; Linux only, elsewhere none."""
         wall, busy, own = (now - then for now, then in zip(self._now(), self._start, strict=True))
-        return max(0.0, (busy - own) / wall)
+        cores = max(0.0, (busy - own) / wall)
+        verdict = "too many: measure again on a quiet machine" if cores > QUIET else "quiet enough"
+        return f"{cores:.2f} cores busy with something else meanwhile, {verdict}"
 
     @staticmethod
     def _now() -> tuple[float, float, float]:
@@ -235,7 +254,8 @@ def _print(machine: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     for name, value in machine.items():
         print(f"{name:9}  {value}")
     cells = [("name", "threads", "a3", "peer", "ratio", "unit", "")]
-    for row in sorted(rows, key=lambda r: r["name"].split("/")[:2]):
+    first = {row["name"]: i for i, row in reversed(list(enumerate(rows)))}
+    for row in sorted(rows, key=lambda r: (r["name"].split("/")[:2], first[r["name"]], r["threads"])):
         ours = row["ours"]
         ratio = f"{median(a / b for a, b in zip(ours, row['values'], strict=True)):.2f}" if ours else "-"
         cells.append(
