@@ -28,8 +28,7 @@ ROOT = HERE.parent.parent
 class Comparison:
     """Work that a3 and others do. Commands are scripts beside this file."""
 
-    section: str  # of a3 bench
-    names: str  # what the names of the results begin with
+    names: str  # what the names of the measurements begin with
     compute: tuple[str, ...]  # our types that are measured, where the machine has them
     needs: dict[str, str]  # modules that the peers import, and what to install for them
     peers: tuple[str, ...]
@@ -41,40 +40,35 @@ WEIGHTS = {"torch": "torch", "safetensors": "safetensors"}
 PUBLISHED = WEIGHTS | {"transformers": "transformers==4.46.3"}
 COMPARISONS = {
     "gemm": Comparison(
-        section="gemm",
-        names="gemm/",
+        names="gemm",
         compute=("float32", "bf16"),
         needs={"torch": "torch", "numpy": "numpy"},
         peers=("gemm.py onednn", "gemm.py torch", "gemm.py openblas"),
         quick=("gemm.py onednn --seconds 0.05", "gemm.py torch --seconds 0.05", "gemm.py openblas --seconds 0.05"),
     ),
     "train": Comparison(
-        section="train",
-        names="train/reference/",
+        names="train/reference",
         compute=("float32", "bf16"),
         needs=PUBLISHED,
         peers=("published.py train",),
         quick=("published.py train --steps 2",),
     ),
     "train-large": Comparison(
-        section="train",
-        names="train/smollm2/",
+        names="train/smollm2",
         compute=("float32", "bf16"),
         needs=PUBLISHED,
         peers=("published.py train --network smollm2 --steps 3",),
         quick=("published.py train --network smollm2 --steps 1",),
     ),
     "generate": Comparison(
-        section="decode",
-        names="generate/",
+        names="generate",
         compute=("float32", "bf16"),
         needs=PUBLISHED,
         peers=("published.py generate",),
         quick=("published.py generate --batch 8",),
     ),
     "decode": Comparison(
-        section="decode",
-        names="decode/ltr/",
+        names="decode/ltr",
         compute=("bf16", "int8"),
         needs=WEIGHTS | {"gguf": "gguf", "llama_cpp": "llama-cpp-python"},
         peers=("llamacpp.py",),
@@ -185,13 +179,9 @@ def _ours(comparison: Comparison, threads: int, args: argparse.Namespace, a3: Pa
     compute = [c for c in comparison.compute if c in offered]
     if not compute:
         return {}
-    options = ["--only", comparison.section, "--compute", ",".join(compute), "--threads", str(threads)]
+    options = ["--only", comparison.names, "--compute", ",".join(compute), "--threads", str(threads)]
     report = _bench(a3, *options, "--duration", "50ms" if args.quick else "300ms")
-    return {
-        r["name"]: r["value"]
-        for r in report["results"]
-        if r["threads"] == threads and r["name"].startswith(comparison.names)
-    }
+    return {r["name"]: r["value"] for r in report["results"] if r["threads"] == threads}
 
 
 def _bench(a3: Path, *options: str) -> dict[str, Any]:
