@@ -7,6 +7,7 @@ import (
 	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/seq"
+	"github.com/any-order/a3/core/strategy"
 )
 
 // shapes are the networks that are measured: that of the shipped model, and SmolLM's of
@@ -81,6 +82,60 @@ func BenchmarkDecode(b *testing.B) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// BenchmarkHead is what is done with the final rows of the 135M network: the product and
+// each way to choose tokens, with all columns of the observation or none.
+func BenchmarkHead(b *testing.B) {
+	c := shapes[1].config
+	c.Layers = 1
+	p := model.NewParams(&c)
+	p.Init(1, 30)
+	for i := range p.Embed.Data { // distributions as peaked as those of text
+		p.Embed.Data[i] *= 5
+	}
+	m := loaded(b, p, c, kernels.Best(), kernels.Best().DefaultType())
+	for name, change := range map[string]func(o *Options){
+		"greedy": func(o *Options) { o.Greedy = true },
+		"drawn":  func(o *Options) {},
+		"hot":    func(o *Options) { o.Temperature = 1.1 },
+		"top-k":  func(o *Options) { o.TopK = 50 },
+		"top-p":  func(o *Options) { o.TopP = 0.95 },
+	} {
+		for _, rows := range []int{1, 256} {
+			for _, columns := range []strategy.Columns{0, strategy.ColumnAll} {
+				b.Run(fmt.Sprintf("%s/rows=%d/columns=%d", name, rows, columns), func(b *testing.B) {
+					o := DefaultOptions()
+					o.Greedy = false
+					change(&o)
+					e := newEngine(b, m, o)
+					defer e.assemble()()
+					s, err := e.NewSession(&Document{Canvas: seq.NewCanvas(make([]int32, 300)...)})
+					if err != nil {
+						b.Fatal(err)
+					}
+					for i := range rows {
+						s.blank[i] = true
+					}
+					s.Want(nil, rows)
+					h := &e.workers[0].head
+					h.engine, h.columns, h.workers = e, columns, e.workers[:1]
+					final := kernels.NewRows(m.Type.RowType(), rows, c.Hidden)
+					noise := make([]float32, rows*c.Hidden)
+					for i := range noise {
+						noise[i] = float32(seq.NewKey(1).Normal(uint64(i)))
+					}
+					m.Kernels().Convert(final, kernels.NewMat(noise, rows, c.Hidden))
+					before := cpuTime(b)
+					for b.Loop() {
+						s.proposal = s.proposal[:0]
+						h.propose(final, []*Session{s})
+					}
+					b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N*rows)/1000, "cpu-µs/row")
+				})
+			}
 		}
 	}
 }

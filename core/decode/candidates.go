@@ -31,23 +31,19 @@ func (c *candidates) reset() {
 	c.sum, c.top = 0, math.Inf(-1)
 }
 
-// add takes the logits of a chunk, from token first, that may be chosen; sum has their
-// mass.
-func (c *candidates) add(e *Engine, logits []float32, sum *chunkSum, first int) {
-	if sum.choice == 0 {
-		return
-	}
+// add takes the logits of a chunk, from token first, that may be chosen, the largest of
+// which is most; sum has their mass.
+func (c *candidates) add(s *sampler, logits []float32, most float32, sum *chunkSum, first int) {
+	e := s.engine
 	if e.nucleus {
 		c.seen(sum)
 		c.floor = max(c.floor, c.reach(e)-1e-3)
 	}
-	if sum.choiceMost*float32(e.options.Temperature) < c.floor-1 { // below it, whatever the rounding
+	if most <= c.floor {
 		return
 	}
-	for i, v := range logits {
-		if v > c.floor {
-			c.list = append(c.list, candidate{logit: v, token: int32(first + i)})
-		}
+	for _, i := range s.above[:s.k.Above(s.above, logits, c.floor)] {
+		c.list = append(c.list, candidate{logit: logits[i], token: int32(first) + i})
 	}
 	if len(c.list) > 2*e.candidates+len(logits) {
 		c.shrink(e)
@@ -117,26 +113,32 @@ func (c *candidates) settle(e *Engine, sums []chunkSum) (total float64) {
 func nthLargest(x []float32, n int) float32 {
 	for {
 		pivot := medianOfThree(x[0], x[len(x)/2], x[len(x)-1])
-		larger, equal := 0, 0 // x[:larger] > pivot, x[larger:larger+equal] == pivot
-		for i, v := range x {
-			switch {
-			case v > pivot:
-				x[i], x[larger+equal], x[larger] = x[larger+equal], x[larger], v
-				larger++
-			case v == pivot:
-				x[i], x[larger+equal] = x[larger+equal], v
-				equal++
-			}
-		}
+		larger, equal := split(x, pivot)
 		switch {
 		case n <= larger:
 			x = x[:larger]
-		case n <= larger+equal:
+		case n <= larger+equal, pivot != pivot: // not a number
 			return pivot
 		default:
 			x, n = x[larger+equal:], n-larger-equal
 		}
 	}
+}
+
+// split brings the elements that are larger than the pivot to the front of x, and behind
+// them those that are equal to it.
+func split(x []float32, pivot float32) (larger, equal int) {
+	for i, v := range x {
+		switch {
+		case v > pivot:
+			x[i], x[larger+equal], x[larger] = x[larger+equal], x[larger], v
+			larger++
+		case v == pivot:
+			x[i], x[larger+equal] = x[larger+equal], v
+			equal++
+		}
+	}
+	return larger, equal
 }
 
 func medianOfThree(a, b, c float32) float32 { return max(min(a, b), min(max(a, b), c)) }

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -242,6 +243,30 @@ func TestNthLargest(t *testing.T) {
 		slices.Sort(sorted)
 		if got, want := nthLargest(x, n), sorted[len(sorted)-n]; got != want {
 			t.Fatalf("%v, want %v", got, want)
+		}
+	})
+}
+
+func TestNucleusBorder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := rapid.SliceOfN(rapid.SampledFrom([]float32{0, 0.0625, 0.125, 0.25, 0.5}), 1, 40).Draw(t, "x")
+		p := float64(rapid.IntRange(0, 200).Draw(t, "p")) / 16 // sums are exact
+		sorted := slices.Clone(x)
+		slices.SortFunc(sorted, func(a, b float32) int { return cmp.Compare(b, a) })
+		kept, sum := 0, 0.0
+		for kept < len(sorted) && (kept == 0 || sum <= p) {
+			sum += float64(sorted[kept])
+			kept++
+		}
+		border, ties := nucleusBorder(x, p)
+		larger := 0
+		for _, v := range sorted {
+			if v > border {
+				larger++
+			}
+		}
+		if border != sorted[kept-1] || larger+ties != kept {
+			t.Fatalf("the border is %v, of which %d stay; want %v, %d in all", border, ties, sorted[kept-1], kept)
 		}
 	})
 }

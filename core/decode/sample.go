@@ -39,10 +39,13 @@ type sampler struct {
 	k      *kernels.Kernels
 	engine *Engine
 
-	tmp, narrowed []float32 // [chunk]
-	ones          []float32 // [chunk] of 1
+	// Of a chunk.
+	exp, tmp, narrowed []float32
+	ones               []float32 // 1
+	above              []int32
 
-	probs, allowed, sorted []float32 // [V] for tokens that need all logits
+	// Of the vocabulary, for tokens that need all logits.
+	probs, allowed, parted []float32
 }
 
 var negInf = float32(math.Inf(-1))
@@ -54,40 +57,53 @@ type part struct {
 	allow        *TokenSet
 }
 
-// gather keeps what is needed of a part, and overwrites it.
+// gather keeps what is needed of a part.
 func (s *sampler) gather(sum *chunkSum, f *found, p part, columns strategy.Columns) {
 	k, e, n := s.k, s.engine, len(p.logits)
-	s.tmp = slices.Grow(s.tmp[:0], n)[:n]
+	s.exp = slices.Grow(s.exp[:0], n)[:n]
 	sum.most = k.Max(p.logits)
+	sum.sum = k.ExpSum(s.exp, p.logits, sum.most)
 	if columns&strategy.ColumnMargin != 0 && sum.most > f.second {
 		f.first, f.second = addTwoLargest(f.first, f.second, p.logits)
 	}
+	if columns&strategy.ColumnEntropy != 0 {
+		sum.moment = s.moment(p.logits, sum.most)
+	}
+	if e.choice == chooseWhole || e.choice == chooseBest && !(sum.most > f.best) {
+		return // no token of this chunk is better
+	}
+	logits, most := p.logits, sum.most
+	if s.narrows(p) {
+		logits = s.narrow(p)
+		most = k.Max(logits)
+	}
 	switch {
-	case e.choice == chooseBest && sum.most > f.best: // else no token of this chunk is better
-		logits := s.narrow(p)
-		if most := k.Max(logits); most > f.best {
+	case e.choice == chooseBest:
+		if most > f.best {
 			f.best, f.token = most, int32(p.first+slices.Index(logits, most))
 		}
-	case e.choice == chooseChunk && (e.options.Temperature != 1 || s.narrows(p)), e.choice == chooseCandidate:
-		logits := s.narrow(p)
-		sum.choiceMost, sum.choice = s.expSum(s.tmp, logits)
-		if e.choice == chooseCandidate {
-			f.candidates.add(e, logits, sum, p.first)
-		}
-	}
-	if columns&strategy.ColumnEntropy != 0 {
-		sum.sum = k.ExpSum(s.tmp, p.logits, sum.most)
-		for len(s.ones) < n {
-			s.ones = append(s.ones, 1)
-		}
-		k.Axpy(p.logits, s.ones[:n], -sum.most)
-		sum.moment = k.Dot(s.tmp, p.logits)
-	} else {
-		sum.sum = k.ExpSum(p.logits, p.logits, sum.most)
-	}
-	if e.choice == chooseChunk && e.options.Temperature == 1 && !s.narrows(p) {
+		return
+	case e.choice == chooseCandidate && !e.nucleus: // the mass does not matter
+	case e.options.Temperature == 1 && !s.narrows(p):
 		sum.choiceMost, sum.choice = sum.most, sum.sum
+	default:
+		sum.choiceMost, sum.choice = s.expSum(s.exp, logits, most)
 	}
+	if e.choice == chooseCandidate && most > negInf {
+		s.above = slices.Grow(s.above[:0], n)[:n]
+		f.candidates.add(s, logits, most, sum, p.first)
+	}
+}
+
+// moment returns the sum of e log e, for e = exp(logit - most) in s.exp.
+func (s *sampler) moment(logits []float32, most float32) float32 {
+	n := len(logits)
+	for len(s.ones) < n {
+		s.ones = append(s.ones, 1)
+	}
+	s.tmp = append(s.tmp[:0], logits...)
+	s.k.Axpy(s.tmp, s.ones[:n], -most)
+	return s.k.Dot(s.exp, s.tmp)
 }
 
 // narrows reports whether a part has tokens that may not be chosen.
@@ -108,18 +124,19 @@ func (s *sampler) narrow(p part) []float32 {
 	return s.narrowed
 }
 
-// expSum stores exp(logit/temperature - most) in dst and returns the largest of
-// logit/temperature, most, and the sum.
-func (s *sampler) expSum(dst, logits []float32) (most, sum float32) {
-	copy(dst, logits)
-	if t := s.engine.options.Temperature; t != 1 {
-		s.k.Scale(dst, float32(1/t))
-	}
-	if most = s.k.Max(dst); most == negInf { // none may be chosen
+// expSum stores exp(logit/temperature - largest) in dst for logits of which the largest
+// is most, and returns the largest of logit/temperature, and the sum.
+func (s *sampler) expSum(dst, logits []float32, most float32) (largest, sum float32) {
+	if most == negInf { // none may be chosen
 		clear(dst)
 		return most, 0
 	}
-	return most, s.k.ExpSum(dst, dst, most)
+	if t := float32(1 / s.engine.options.Temperature); t != 1 {
+		copy(dst, logits)
+		s.k.Scale(dst, t)
+		logits, most = dst, most*t
+	}
+	return most, s.k.ExpSum(dst, logits, most)
 }
 
 // chunkAt returns the chunk in which the cumulative probability passes u, and the
@@ -156,9 +173,10 @@ func chunkAt(sums []chunkSum, u float64) (chunk int, rest float64) {
 // fromChunk returns the index of the token of a part at which the cumulative probability
 // passes u.
 func (s *sampler) fromChunk(p part, u float64) int {
-	s.tmp = slices.Grow(s.tmp[:0], len(p.logits))[:len(p.logits)]
-	s.expSum(s.tmp, s.narrow(p))
-	return int(inverseCDF(s.tmp, u))
+	s.exp = slices.Grow(s.exp[:0], len(p.logits))[:len(p.logits)]
+	logits := s.narrow(p)
+	s.expSum(s.exp, logits, s.k.Max(logits))
+	return int(inverseCDF(s.exp, u))
 }
 
 // addTwoLargest returns the two largest of first >= second and x.

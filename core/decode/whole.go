@@ -67,9 +67,8 @@ func (s *sampler) filtered(logits []float32, o *Options) []float32 {
 		x[i] = v / t
 	}
 	if o.TopK > 0 && o.TopK < len(x) {
-		s.sorted = append(s.sorted[:0], x...)
-		slices.Sort(s.sorted)
-		kth := s.sorted[len(s.sorted)-o.TopK]
+		s.parted = append(s.parted[:0], x...)
+		kth := nthLargest(s.parted, o.TopK)
 		for i, v := range x {
 			if v < kth {
 				x[i] = negInf
@@ -91,28 +90,8 @@ func (s *sampler) softmax(x []float32) {
 // topP keeps the most probable tokens until their mass exceeds p, and scales what is
 // left to sum to one. Of tokens that tie at the border, those of lower id stay.
 func (s *sampler) topP(probs []float32, p float64) {
-	s.sorted = append(s.sorted[:0], probs...)
-	slices.SortFunc(s.sorted, func(a, b float32) int {
-		switch {
-		case a > b:
-			return -1
-		case a < b:
-			return 1
-		}
-		return 0
-	})
-	// Count how many stay, and how many of those equal the smallest that stays.
-	var before float64
-	kept := 0
-	for kept < len(s.sorted) && (kept == 0 || before <= p) {
-		before += float64(s.sorted[kept])
-		kept++
-	}
-	border := s.sorted[kept-1]
-	ties := 0
-	for i := kept - 1; i >= 0 && s.sorted[i] == border; i-- {
-		ties++
-	}
+	s.parted = append(s.parted[:0], probs...)
+	border, ties := nucleusBorder(s.parted, p)
 	var sum float64
 	for i, v := range probs {
 		switch {
@@ -125,6 +104,33 @@ func (s *sampler) topP(probs []float32, p float64) {
 		sum += float64(probs[i])
 	}
 	s.k.Scale(probs, float32(1/sum))
+}
+
+// nucleusBorder returns the least element that stays when the largest of x are taken
+// until their sum exceeds p, and how many that are equal to it are taken. It reorders x.
+func nucleusBorder(x []float32, p float64) (border float32, ties int) {
+	before := 0.0 // sum of the elements larger than those of x
+	for {
+		pivot := medianOfThree(x[0], x[len(x)/2], x[len(x)-1])
+		larger, equal := split(x, pivot)
+		var sum float64
+		for _, v := range x[:larger] {
+			sum += float64(v)
+		}
+		if before+sum > p {
+			x = x[:larger]
+			continue
+		}
+		before += sum
+		for ties = 1; ties <= equal; ties++ {
+			if before += float64(pivot); before > p {
+				return pivot, ties
+			}
+		}
+		if x = x[larger+equal:]; len(x) == 0 || pivot != pivot { // the last, or not a number
+			return pivot, equal
+		}
+	}
 }
 
 // argmax returns the lowest index of the largest element.
