@@ -61,21 +61,25 @@ func (k *Kernels) panelTiles(tile, a unsafe.Pointer, stride int, b unsafe.Pointe
 }
 
 // int8Operands describes the product of planes and panels in quads for tileInt8, which
-// reads it by offset: do not reorder. The callee counts panels down.
+// reads it by offset: do not reorder. The callee counts.
 type int8Operands struct {
 	config   *tileConfig
 	a, b     unsafe.Pointer
 	tile     *float32       // [panels][n][32]
 	stride   uintptr        // bytes between rows of a
 	steps    int            // of 64 inner indices, at least 1
-	sums     *int32         // [2][16][32], working memory
+	sums     *int32         // [2][16][32]
 	panels   int            // at least 1
 	last     unsafe.Pointer // the last step of b
 	n        int            // rows, at least 1
 	rowScale *float32
 	scale    *float32 // of the columns
-	low      uintptr  // bytes between a plane's sums and the next's; of 16 rows, unless both planes are one tile
-	_        int      // working memory
+	low      uintptr  // bytes between sums of the planes; of 16 rows, unless both are one tile
+	groups   int      // of rows, at least 1
+	_        int      // groups left of the panel
+	left     int      // rows of the panel whose sums are still to become floats: n
+	first    int      // 1: no sums are waiting yet
+	other    *int32   // [2][16][32], for every other group
 }
 
 // planeTiles computes tile [panels][a.n][32] = a b for panels in quads, with their
@@ -85,9 +89,11 @@ type int8Operands struct {
 //	tile[p,i,j] = (128*sum[0,i,j] + sum[1,i,j]) * scale[p,j] * rowScale[i]
 func (k *Kernels) planeTiles(tile []float32, a planes, b []int8, scale []float32, inner, panels int, s *Scratch) {
 	_, _, _ = tile[panels*a.n*panelWidth-1], b[panels*panelWidth*inner-1], scale[panels*panelWidth-1]
+	const size = 2 * 16 * panelWidth
+	sums := grow(&s.sums, 2*size)
 	o := int8Operands{config: &k.config[2*a.rows], a: ptr(a.q, 0), b: ptr(b, 0), tile: &tile[0], stride: uintptr(a.stride),
-		steps: inner / 64, sums: &grow(&s.sums, 2*16*panelWidth)[0], panels: panels, last: ptr(b, panels*panelWidth*inner-2048),
-		n: a.n, rowScale: &a.scale[0], scale: &scale[0], low: uintptr(a.rows) * 128}
+		steps: inner / 64, sums: &sums[0], panels: panels, last: ptr(b, panels*panelWidth*inner-2048),
+		n: a.n, rowScale: &a.scale[0], scale: &scale[0], low: uintptr(a.rows) * 128, groups: a.groups, left: a.n, first: 1, other: &sums[size]}
 	tileInt8(&o)
 }
 

@@ -67,32 +67,30 @@ loop:
 
 // func tileInt8(o *int8Operands)
 // Tiles are those of amx_amd64.s: with up to 8 rows tile 4 is both planes, else it is the
-// hi and tile 5 the lo of 16 rows.
+// hi and tile 5 the lo of 16 rows. A group's sums become floats after the next group's
+// are done, so that nothing waits for them.
 TEXT ·tileInt8(SB), NOSPLIT, $0-8
 	MOVQ o+0(FP), AX
 	MOVQ 0(AX), BX
 	LDTILECFG(3)
 	MOVQ 16(AX), BX           // b, this panel and step
-	MOVQ 24(AX), DI           // tile
+	MOVQ 24(AX), DI           // tile, for the next sums
 	MOVQ 32(AX), R9           // bytes between rows of a
 	MOVQ R9, R10
 	SHLQ $4, R10              // 16 rows of a
 	MOVQ $128, R12            // bytes between rows of b and sums
-	MOVQ 88(AX), CX           // scales of the panel
+	MOVQ 80(AX), R14          // scales of the rows, for the next sums
+	MOVQ 88(AX), CX           // scales of the columns, for the next sums
 	MOVL $0x43000000, DX      // 128
 	VPBROADCASTD DX, Z6
 
 panel:
-	MOVQ 8(AX), SI            // a, this group
 	MOVQ BX, R15              // b, this panel
-	MOVQ 80(AX), R14          // scales of the rows
-	MOVQ 72(AX), DX
-	MOVQ DX, 104(AX)          // rows left
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ $128, CX
-	MOVQ 40(AX), R8           // steps left
+	MOVQ 8(AX), SI            // a, this group
+	MOVQ 104(AX), DX
+	MOVQ DX, 112(AX)          // groups left
 	MOVQ SI, DX               // a, this step
+	MOVQ 40(AX), R8           // steps left
 	TILEZERO(0)
 	TILEZERO(1)
 	CMPQ 96(AX), $2048
@@ -106,7 +104,7 @@ few:
 	MOVQ 48(AX), DX
 	TILESTORED(0, 2, 12, 0)
 	TILESTORED(1, 2, 12, 64)
-	JMP  sum
+	JMP  stored
 
 first:
 	LEAQ (SI)(R10*1), R11     // the lo of a, this step
@@ -142,12 +140,23 @@ store:
 	TILESTORED(2, 2, 12, 2048)
 	TILESTORED(3, 2, 12, 2112)
 
-sum:
+stored:
+	LEAQ (SI)(R10*2), SI
+	MOVQ 136(AX), R8
+	MOVQ DX, 136(AX)          // these sums
+	MOVQ R8, 48(AX)           // and those before, if there are any: the next place
+	MOVQ R8, DX
+	DECQ 128(AX)
+	JZ   advance
+
+floats:
+	VMOVUPS (CX), Z4
+	VMOVUPS 64(CX), Z5
 	MOVQ 96(AX), R13
 	MOVQ $16, R8
-	CMPQ R8, 104(AX)
-	CMOVQHI 104(AX), R8       // rows of this group
-	SUBQ R8, 104(AX)
+	CMPQ R8, 120(AX)
+	CMOVQHI 120(AX), R8       // rows of this group
+	SUBQ R8, 120(AX)
 
 row:
 	VBROADCASTSS (R14), Z7
@@ -168,12 +177,23 @@ row:
 	ADDQ $128, DI
 	DECQ R8
 	JNZ  row
+	CMPQ 120(AX), $0
+	JNE  advance
+	MOVQ 72(AX), DX
+	MOVQ DX, 120(AX)
+	MOVQ 80(AX), R14
+	ADDQ $128, CX
 
-	LEAQ (SI)(R10*2), SI
-	CMPQ 104(AX), $0
-	JNE  group
+advance:
+	DECQ 112(AX)
+	JGT  group
+	JLT  done
 	DECQ 56(AX)
 	JNZ  panel
+	MOVQ 136(AX), DX          // the last sums
+	JMP  floats
+
+done:
 	TILERELEASE
 	VZEROUPPER
 	RET

@@ -56,7 +56,7 @@ type Scratch struct {
 	block     []uint16     // 32 x 32 elements in pairs of rows
 	planes    []int8       // rows as integers, and their scales
 	rowScale  []float32
-	sums      []int32 // [2][16][32] results of planes
+	sums      []int32 // [2][2][16][32] results of planes
 }
 
 func (s *Scratch) floats(n int) []float32 { return grow(&s.buf, n) }
