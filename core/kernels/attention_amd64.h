@@ -1,4 +1,4 @@
-// What the attention kernels share: the exponential, and how tiles are cleared.
+// The exponential of the attention kernels.
 
 DATA weight<>+0(SB)/4, $0x3fb8aa3b  // log2(e)
 DATA weight<>+4(SB)/4, $0x3f316b63  // 2^f on [0,1) is 1 + f (w4 + f (w8 + f (w12 + f w16)))
@@ -33,8 +33,3 @@ GLOBL weight<>(SB), RODATA|NOPTR, $40
 // WEIGHT: p = exp(s - c/log2(e)); WEIGHTMASK the same, and 0 in the lanes that are not in k.
 #define WEIGHT(c, s, f, p) VFMSUB213PS c, Z16, s; POWER(s, f, p); VSCALEFPS s, p, p
 #define WEIGHTMASK(k, c, s, f, p) VFMSUB213PS c, Z16, s; POWER(s, f, p); VSCALEFPS.Z s, p, k, p
-
-// ZEROPAIR clears two tiles, with DX and R8 as scratch. Loading zeros lets the products
-// that follow overlap; behind TILEZERO they take three times as long.
-GLOBL zeros<>(SB), RODATA|NOPTR, $64
-#define ZEROPAIR(s, t) LEAQ zeros<>(SB), DX; XORQ R8, R8; TILELOADD(s, 2, 8, 0); TILELOADD(t, 2, 8, 0)

@@ -42,7 +42,9 @@ block:
 	JLE  scores
 	MOVQ BLOCKGROUPS, R9
 
-	// scores [keys][32] = keys [keys][dim] q [dim/2][32][2]
+	// scores [keys][32] = keys [keys][dim] q [dim/2][32][2], 16 keys at a time. Two tiles
+	// are stored while the other two are computed: a store right behind the products it
+	// needs would hold up those that follow.
 scores:
 	MOVQ $128, R12
 	MOVQ 72(AX), R10
@@ -52,7 +54,8 @@ scores:
 	MOVQ R9, CX
 
 group:
-	ZEROPAIR(0, 1)
+	TILEZERO(0)
+	TILEZERO(1)
 	MOVQ SI, DX               // 16 keys
 	MOVQ 8(AX), BX
 	MOVQ 72(AX), R8
@@ -77,7 +80,8 @@ upperone:
 	TILESTORED(3, 7, 12, -1984)
 
 second:
-	ZEROPAIR(2, 3)
+	TILEZERO(2)
+	TILEZERO(3)
 	MOVQ R10, DX
 	SHLQ $4, DX
 	ADDQ SI, DX               // 16 more

@@ -60,7 +60,7 @@ nothing:
 	JMP  nextpanel
 
 	// scores = keys q, and behind them weights' gradients = values dout: [32 keys][32],
-	// 16 keys at a time.
+	// 16 keys at a time, as in attendLanesAMX.
 sees:
 	MOVQ 144(AX), R10
 	MOVQ R10, CX
@@ -73,7 +73,8 @@ sees:
 	MOVQ 104(AX), DI
 
 product:
-	ZEROPAIR(0, 1)
+	TILEZERO(0)
+	TILEZERO(1)
 	MOVQ SI, DX
 	MOVQ R11, BX
 	MOVQ 144(AX), R8
@@ -94,7 +95,8 @@ upper:
 	TILESTORED(3, 7, 12, -1984)
 
 second:
-	ZEROPAIR(2, 3)
+	TILEZERO(2)
+	TILEZERO(3)
 	MOVQ R10, DX
 	SHLQ $4, DX
 	ADDQ SI, DX
@@ -287,8 +289,10 @@ query:
 	MOVQ 144(AX), R11
 
 queries:
-	ZEROPAIR(0, 1)
-	ZEROPAIR(2, 3)
+	TILEZERO(0)
+	TILEZERO(1)
+	TILEZERO(2)
+	TILEZERO(3)
 	MOVQ 168(AX), R8
 	MOVQ SI, DX
 	MOVQ R8, R10

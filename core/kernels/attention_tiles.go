@@ -260,9 +260,15 @@ func (k *Kernels) attendGradTiles(dq, dk, dv Mat, dout, out, q Rows, ends []int3
 					}
 				}
 			}
-			for j := range n {
-				k.Axpy(dk.Row(k0 + j)[h.g*h.dim:(h.g+1)*h.dim], sumK[j*w:j*w+h.dim], 1)
-				k.Axpy(dv.Row(k0 + j)[h.g*h.dim:(h.g+1)*h.dim], sumV[j*w:j*w+h.dim], 1)
+			if n > 0 {
+				one := heads{g: h.g, group: 1, dim: h.dim, width: w} // a key is a row with one lane a head
+				for _, to := range []struct {
+					grad Mat
+					sums []float32
+				}{{dk, sumK}, {dv, sumV}} {
+					s.rows = one.rows(ptr(to.grad.Data, 0), 4, to.grad.Stride, k0, n)
+					addLanesAMX(&s.rows, &to.sums[0], 1)
+				}
 			}
 		}
 	}
