@@ -27,3 +27,15 @@ func (r Rows) ColsOf(from, to int) Rows {
 	}
 	return v
 }
+
+// CopyRow copies row j of src, which has the type and the columns of r, to row i.
+func (r Rows) CopyRow(i int, src Rows, j int) {
+	if r.Cols != src.Cols || r.Type() != src.Type() {
+		panic(ShapeError{"Rows.CopyRow", "rows of one shape and type", "others"})
+	}
+	if r.h != nil {
+		copy(r.row(i), src.row(j))
+		return
+	}
+	copy(r.f[i*r.stride:][:r.Cols], src.f[j*src.stride:][:r.Cols])
+}

@@ -123,56 +123,6 @@ func (ws *Workspace) mulGated(ffn, gate, up, a kernels.Rows, w *linear) {
 	ws.team.Do(t.pieces, t)
 }
 
-// attendTask is the attention of a layer, by key/value heads and blocks of rows.
-type attendTask struct {
-	ws     *Workspace
-	l      int
-	blocks []attendBlock
-}
-
-// attendBlock are rows [from, to) of a pass that belong to one segment.
-type attendBlock struct {
-	from, to int
-	ends     []int32
-	cache    *Cache
-}
-
-func (t *attendTask) Piece(member, i int) {
-	b, g := &t.blocks[i/t.ws.m.Config.KVHeads], i%t.ws.m.Config.KVHeads
-	t.ws.attend(t.l, b, g, g+1, &t.ws.mates[member].s)
-}
-
-// attend computes attention of a block of rows for the key/value heads [g0, g1).
-func (ws *Workspace) attend(l int, b *attendBlock, g0, g1 int, s *kernels.Scratch) {
-	a, heads := ws.now.a, ws.m.Config.Heads
-	var lse []float32
-	if ws.keep {
-		lse = a.lse[b.from*heads : b.to*heads]
-	}
-	ws.m.k.Attend(a.att.Slice(b.from, b.to), a.q.Slice(b.from, b.to), b.ends, b.cache.layers[l], g0, g1, lse, s)
-}
-
-// attendAll computes the attention of layer l for the rows from first.
-func (ws *Workspace) attendAll(b *Batch, l, first int) {
-	t := &ws.attending
-	t.ws, t.l, t.blocks = ws, l, t.blocks[:0]
-	work, c := 0, &ws.m.Config
-	ws.eachSegment(b, first, func(_, from, to int, ends []int32, cache *Cache) {
-		at := from
-		blocks(from, to, func(from, to int) {
-			t.blocks = append(t.blocks, attendBlock{from, to, ends[from-at : to-at], cache})
-		})
-		work += (to - from) * cache.Len() * c.queryWidth()
-	})
-	if ws.team != nil && work >= shareWork {
-		ws.team.Do(len(t.blocks)*c.KVHeads, t)
-		return
-	}
-	for i := range t.blocks {
-		ws.attend(l, &t.blocks[i], 0, c.KVHeads, &ws.s)
-	}
-}
-
 // rowsTask computes a part of a layer, by rows.
 type rowsTask struct {
 	ws       *Workspace

@@ -147,7 +147,7 @@ func (ws *Workspace) buffers() (floats []*[]float32, rows []*kernels.Rows) {
 		&ws.dx, &ws.dnorm, &ws.dnormed, &ws.dweight, &ws.dq, &ws.dk, &ws.dv,
 	}
 	rows = []*kernels.Rows{
-		&ws.final, &ws.normed, &ws.ffn,
+		&ws.final, &ws.normed, &ws.ffn, &ws.attending.q, &ws.attending.att,
 		&ws.dy, &ws.mids, &ws.dgate, &ws.dup, &ws.datt, &ws.dqRows, &ws.dkRows, &ws.dvRows, &ws.dlogits,
 	}
 	for i := range ws.inputs {
