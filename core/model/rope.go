@@ -80,9 +80,6 @@ func (t *ropeTables) rotate(k *kernels.Kernels, x kernels.Mat, pos []int32, head
 	for r := range x.Rows {
 		at := int(pos[r]) * half
 		cos, sin := t.cos[at:at+half], t.sin[at:at+half]
-		row := x.Row(r)
-		for h := 0; h < len(row); h += headDim {
-			k.Rotate(row[h:h+half], row[h+half:h+headDim], cos, sin, sign)
-		}
+		k.RotateHeads(x.Row(r), headDim, cos, sin, sign)
 	}
 }
