@@ -144,17 +144,19 @@ func (t *Team) awaitWork(member int) bool {
 
 // awaitOthers returns when all pieces are done.
 func (t *Team) awaitOthers() {
-	for range spinTurns {
-		if t.undone.Load() == 0 {
-			return
-		}
-	}
 	s := &t.sleepers[0]
-	s.parked.Store(true)
-	if t.undone.Load() == 0 {
-		s.rouse()
+	for {
+		for range spinTurns {
+			if t.undone.Load() == 0 {
+				return
+			}
+		}
+		s.parked.Store(true)
+		if t.undone.Load() == 0 {
+			s.rouse()
+		}
+		<-s.wake // perhaps from one who had done the last piece of an earlier task
 	}
-	<-s.wake
 }
 
 // rouse wakes a member that is parked, or is about to.
