@@ -65,7 +65,7 @@ COMPARISONS = {
         compute=("float32", "bf16"),
         needs=PUBLISHED,
         peers=("published.py generate",),
-        quick=("published.py generate --batch 8",),
+        quick=("published.py generate --batch 8 --compute float32",),
     ),
     "decode": Comparison(
         names="decode/ltr",

@@ -30,6 +30,7 @@ def main() -> None:
 
 def _onednn(args: argparse.Namespace) -> Iterator[Result]:
     import numpy as np
+
     import onednn
 
     library = onednn.Library(args.libdnnl or _libdnnl())
