@@ -12,7 +12,8 @@ import "fmt"
 // share a key/value head. Lane l of R rows and groups of G heads is head l%G of row l/G.
 // A block of keys is read once for all of them.
 
-// keyBlock is how many keys a softmax goes over before earlier sums are rescaled. The
+// keyBlock is how many keys a softmax on tiles goes over before earlier sums are
+// rescaled: with it, scores, weights, keys and values stay in the first-level cache. The
 // last bits of results depend on it; BLOCKGROUPS in the assembly is keyBlock/32.
 const keyBlock = 96
 
@@ -62,18 +63,37 @@ func (k *Kernels) AttendGrad(dq, dk, dv Mat, dout, out, q Rows, ends []int32, kv
 	}
 }
 
+// heads is how the lanes of one key/value head g lie in rows of all query heads.
+type heads struct{ g, group, all, dim, width int }
+
+func (kv *KV) heads(q Rows) heads {
+	all := q.Cols / kv.Dim
+	return heads{group: all / kv.Heads, all: all, dim: kv.Dim, width: kv.width}
+}
+
+// lane is the row and the query head of a lane.
+type lane struct{ r, h, first, end int }
+
+func (h heads) lane(l int) lane {
+	return lane{l / h.group, h.g*h.group + l%h.group, h.g * h.group, (h.g + 1) * h.group}
+}
+
+func (l *lane) next() {
+	if l.h++; l.h == l.end {
+		l.r, l.h = l.r+1, l.first
+	}
+}
+
 // seen fills what lanes [l0, l0+len(dst)) see of the keys from k0 on, and returns the
 // least and the most.
-func seen(dst []int32, ends []int32, group, l0, k0 int) (shortest, longest int) {
-	r, left := l0/group, group-l0%group
-	lo, hi := ends[r], ends[r]
+func (h heads) seen(dst []int32, ends []int32, l0, k0 int) (shortest, longest int) {
+	at := h.lane(l0)
+	lo, hi := ends[at.r], ends[at.r]
 	for i := range dst {
-		if left == 0 {
-			r, left = r+1, group
-			lo, hi = min(lo, ends[r]), max(hi, ends[r])
-		}
-		dst[i] = ends[r] - int32(k0)
-		left--
+		end := ends[at.r]
+		dst[i] = end - int32(k0)
+		lo, hi = min(lo, end), max(hi, end)
+		at.next()
 	}
 	return int(lo) - k0, int(hi) - k0
 }

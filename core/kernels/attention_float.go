@@ -6,27 +6,29 @@ import "math"
 // heights and has no influence on results.
 const blockLanes = 48
 
+// floatBlock is keyBlock for float32, where a block costs a call of each vector kernel.
+const floatBlock = 256
+
 // attendFloat is Attend in float32; bfloat16 is widened on the way.
 func (k *Kernels) attendFloat(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse []float32, s *Scratch) {
-	dim, width := kv.Dim, kv.width
-	heads := q.Cols / dim
-	group := heads / kv.Heads
-	buf := s.floats(blockLanes*(dim+keyBlock+width) + keyBlock*width)
+	h := kv.heads(q)
+	dim, width := h.dim, h.width
+	buf := s.floats(blockLanes*(dim+floatBlock+width) + floatBlock*width)
 	take := func(n int) []float32 { f := buf[:n:n]; buf = buf[n:]; return f }
-	lanes, scores, out := take(blockLanes*dim), take(blockLanes*keyBlock), take(blockLanes*width)
-	wide := take(keyBlock * width)
+	lanes, scores, out := take(blockLanes*dim), take(blockLanes*floatBlock), take(blockLanes*width)
+	wide := take(floatBlock * width)
 	var ends32 [blockLanes]int32
 	var most, sums [blockLanes]float32
-	for g := g0; g < g1; g++ {
-		for l0 := 0; l0 < q.N*group; l0 += blockLanes {
-			n := min(blockLanes, q.N*group-l0)
-			_, longest := seen(ends32[:n], ends, group, l0, 0)
-			loadLanes(lanes, dim, q, dim, g, group, l0, n)
-			for k0 := 0; k0 < longest; k0 += keyBlock {
-				keys := min(keyBlock, longest-k0)
-				k.scores(scores, keyBlock, lanes, dim, kv, g, k0, keys, n, wide)
+	for h.g = g0; h.g < g1; h.g++ {
+		for l0 := 0; l0 < q.N*h.group; l0 += blockLanes {
+			n := min(blockLanes, q.N*h.group-l0)
+			_, longest := h.seen(ends32[:n], ends, l0, 0)
+			h.load(lanes, dim, q, l0, n)
+			for k0 := 0; k0 < longest; k0 += floatBlock {
+				keys := min(floatBlock, longest-k0)
+				k.scores(scores, floatBlock, lanes, dim, kv, h.g, k0, keys, n, wide)
 				for i := range n {
-					p := scores[i*keyBlock : i*keyBlock+keys]
+					p := scores[i*floatBlock : i*floatBlock+keys]
 					end := min(max(int(ends32[i])-k0, 0), keys)
 					clear(p[end:])
 					if end == 0 {
@@ -44,29 +46,30 @@ func (k *Kernels) attendFloat(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse
 					}
 					sums[i] += k.ExpSum(p[:end], p[:end], most[i])
 				}
-				k.timesRows(NewMat(out, blockLanes, width).ColsOf(0, dim), scores, keyBlock, 1, kv.floatValues(g, k0, keys, wide), width, n, keys, k0 > 0)
+				k.timesRows(NewMat(out, blockLanes, width).ColsOf(0, dim), scores, floatBlock, 1, kv.floatValues(h.g, k0, keys, wide), width, n, keys, k0 > 0)
 			}
+			at := h.lane(l0)
 			for i := range n {
 				row := out[i*width : i*width+dim]
 				if ends32[i] == 0 {
 					clear(row)
-					continue
+				} else {
+					k.Scale(row, 1/sums[i])
+					if lse != nil {
+						lse[at.r*h.all+at.h] = most[i] + float32(math.Log(float64(sums[i])))
+					}
 				}
-				k.Scale(row, 1/sums[i])
-				if lse != nil {
-					lse[(l0+i)/group*heads+g*group+(l0+i)%group] = most[i] + float32(math.Log(float64(sums[i])))
-				}
+				at.next()
 			}
-			storeLanes(dst, out, width, dim, g, group, l0, n)
+			h.store(dst, out, width, l0, n)
 		}
 	}
 }
 
 // attendGradFloat is AttendGrad in float32.
 func (k *Kernels) attendGradFloat(dq, dk, dv Mat, dout, out, q Rows, ends []int32, kv *KV, lse []float32, s *Scratch) {
-	dim, width := kv.Dim, kv.width
-	heads := q.Cols / dim
-	group := heads / kv.Heads
+	h := kv.heads(q)
+	dim, width := h.dim, h.width
 	// Scratch: probabilities and their gradients, the lanes padded to whole panels, and
 	// one head's keys as rows and values as panels.
 	buf := s.floats(2*blockLanes*gradKeys + 4*blockLanes*width + 3*gradKeys*width)
@@ -76,24 +79,24 @@ func (k *Kernels) attendGradFloat(dq, dk, dv Mat, dout, out, q Rows, ends []int3
 	keyRows, valuePanels, wide := take(gradKeys*width), take(gradKeys*width), take(gradKeys*width)
 	var ends32 [blockLanes]int32
 	keys := longestEnd(ends)
-	for g := range kv.Heads {
+	for h.g = range kv.Heads {
 		for k0 := 0; k0 == 0 || k0 < keys; k0 += gradKeys {
-			kv.turn(g, k0, min(gradKeys, keys-k0), keyRows, valuePanels, wide)
-			for l0 := 0; l0 < q.N*group; l0 += blockLanes {
-				n := min(blockLanes, q.N*group-l0)
-				_, longest := seen(ends32[:n], ends, group, l0, k0)
+			kv.turn(h.g, k0, min(gradKeys, keys-k0), keyRows, valuePanels, wide)
+			for l0 := 0; l0 < q.N*h.group; l0 += blockLanes {
+				n := min(blockLanes, q.N*h.group-l0)
+				_, longest := h.seen(ends32[:n], ends, l0, k0)
 				if longest <= 0 {
 					if k0 == 0 {
 						clear(dql)
-						addLanes(dq, dql, width, dim, g, group, l0, n, false)
+						h.add(dq, dql, width, l0, n, false)
 					}
 					continue
 				}
 				longest = min(longest, gradKeys)
-				loadLanes(ql, width, q, dim, g, group, l0, n)
-				loadLanes(dol, width, dout, dim, g, group, l0, n)
-				loadLanes(ol, width, out, dim, g, group, l0, n)
-				k.scores(p, gradKeys, ql, width, kv, g, k0, longest, n, wide)
+				h.load(ql, width, q, l0, n)
+				h.load(dol, width, dout, l0, n)
+				h.load(ol, width, out, l0, n)
+				k.scores(p, gradKeys, ql, width, kv, h.g, k0, longest, n, wide)
 				for t := 0; t < longest; t += panelWidth {
 					k.panel(operands{
 						a: ptr(dol, 0), ars: width, acs: 1,
@@ -101,20 +104,22 @@ func (k *Kernels) attendGradFloat(dq, dk, dv Mat, dout, out, q Rows, ends []int3
 						c: ptr(dp, t), crs: gradKeys, m: n, n: panelWidth, k: dim,
 					})
 				}
+				at := h.lane(l0)
 				for i := range n {
 					pi, dpi := p[i*gradKeys:i*gradKeys+longest], dp[i*gradKeys:i*gradKeys+longest]
 					end := min(max(int(ends32[i]), 0), longest)
 					if end > 0 {
 						delta := k.Dot(dol[i*width:i*width+dim], ol[i*width:i*width+dim])
-						k.ExpSum(pi[:end], pi[:end], lse[(l0+i)/group*heads+g*group+(l0+i)%group])
+						k.ExpSum(pi[:end], pi[:end], lse[at.r*h.all+at.h])
 						k.softmaxGrad(dpi[:end], pi[:end], dpi[:end], delta)
 					}
 					clear(pi[end:])
 					clear(dpi[end:])
+					at.next()
 				}
 				k.timesRows(NewMat(dql, blockLanes, width).ColsOf(0, dim), dp, gradKeys, 1, keyRows, width, n, longest, false)
-				addLanes(dq, dql, width, dim, g, group, l0, n, k0 > 0)
-				to := func(m Mat) Mat { return m.RowsOf(k0, k0+longest).ColsOf(g*dim, (g+1)*dim) }
+				h.add(dq, dql, width, l0, n, k0 > 0)
+				to := func(m Mat) Mat { return m.RowsOf(k0, k0+longest).ColsOf(h.g*dim, (h.g+1)*dim) }
 				k.timesRows(to(dk), dp, 1, gradKeys, ql, width, longest, n, true)
 				k.timesRows(to(dv), p, 1, gradKeys, dol, width, longest, n, true)
 			}
@@ -200,50 +205,52 @@ func (kv *KV) turn(g, k0, n int, keyRows, valuePanels, wide []float32) {
 	}
 }
 
-// loadLanes copies lanes [l0, l0+n) of key/value head g to dst, stride apart; what lies
-// between dim and stride becomes zero.
-func loadLanes(dst []float32, stride int, src Rows, dim, g, group, l0, n int) {
+// load copies lanes [l0, l0+n) of src to rows dst, stride apart; what lies between their
+// elements and stride becomes zero.
+func (h heads) load(dst []float32, stride int, src Rows, l0, n int) {
+	at := h.lane(l0)
 	for i := range n {
-		r, col := (l0+i)/group, (g*group+(l0+i)%group)*dim
-		lane := dst[i*stride : (i+1)*stride]
+		from, lane := at.r*src.stride+at.h*h.dim, dst[i*stride:(i+1)*stride]
 		if src.h == nil {
-			copy(lane, src.f[r*src.stride+col:][:dim])
+			copy(lane, src.f[from:from+h.dim])
 		} else {
-			for d, x := range src.h[r*src.stride+col:][:dim] {
+			for d, x := range src.h[from : from+h.dim] {
 				lane[d] = fromBF16(x)
 			}
 		}
-		clear(lane[dim:])
+		clear(lane[h.dim:])
+		at.next()
 	}
 }
 
-// storeLanes is the reverse of loadLanes.
-func storeLanes(dst Rows, src []float32, stride, dim, g, group, l0, n int) {
+// store is the reverse of load.
+func (h heads) store(dst Rows, src []float32, stride, l0, n int) {
+	at := h.lane(l0)
 	for i := range n {
-		r, col := (l0+i)/group, (g*group+(l0+i)%group)*dim
-		lane := src[i*stride : i*stride+dim]
+		to, lane := at.r*dst.stride+at.h*h.dim, src[i*stride:i*stride+h.dim]
 		if dst.h == nil {
-			copy(dst.f[r*dst.stride+col:], lane)
-			continue
+			copy(dst.f[to:], lane)
+		} else {
+			for d, x := range lane {
+				dst.h[to+d] = toBF16(x)
+			}
 		}
-		to := dst.h[r*dst.stride+col:][:dim]
-		for d, x := range lane {
-			to[d] = toBF16(x)
-		}
+		at.next()
 	}
 }
 
-// addLanes stores lanes in float32, or adds them if acc.
-func addLanes(dst Mat, src []float32, stride, dim, g, group, l0, n int, acc bool) {
+// add stores lanes in float32, or adds them if acc.
+func (h heads) add(dst Mat, src []float32, stride, l0, n int, acc bool) {
+	at := h.lane(l0)
 	for i := range n {
-		r, col := (l0+i)/group, (g*group+(l0+i)%group)*dim
-		to, lane := dst.Row(r)[col:col+dim], src[i*stride:i*stride+dim]
-		if !acc {
+		to, lane := dst.Row(at.r)[at.h*h.dim:(at.h+1)*h.dim], src[i*stride:i*stride+h.dim]
+		if acc {
+			for d, x := range lane {
+				to[d] += x
+			}
+		} else {
 			copy(to, lane)
-			continue
 		}
-		for d, x := range lane {
-			to[d] += x
-		}
+		at.next()
 	}
 }

@@ -68,29 +68,8 @@ type laneScratch struct {
 	grad    gradScratch
 }
 
-// heads is how the lanes of one key/value head lie in rows.
-type heads struct{ g, group, all, dim, width int }
-
-func (kv *KV) heads(q Rows) heads {
-	all := q.Cols / kv.Dim
-	return heads{group: all / kv.Heads, all: all, dim: kv.Dim, width: kv.width}
-}
-
-// lane walks through the lanes of numbers of which a row holds one a head.
-type lane struct{ i, left, group, all int }
-
-func (h heads) lanes(l0 int) lane {
-	r, i := l0/h.group, l0%h.group
-	return lane{r*h.all + h.g*h.group + i, h.group - i, h.group, h.all}
-}
-
-func (l *lane) next() {
-	l.i++
-	if l.left--; l.left == 0 {
-		l.i, l.left = l.i+l.all-l.group, l.group
-	}
-}
-
+// rows describes lanes [l0, l0+n) in memory: elements of size bytes, rows stride elements
+// apart.
 func (h heads) rows(first unsafe.Pointer, size, stride, l0, n int) laneRows {
 	r, i := l0/h.group, l0%h.group
 	tail := h.dim - (h.width - panelWidth) // elements in the last step
@@ -118,8 +97,7 @@ func (k *Kernels) attendTiles(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse
 	for h.g = g0; h.g < g1; h.g++ {
 		for l0 := 0; l0 < q.N*h.group; l0 += panelWidth {
 			n := min(panelWidth, q.N*h.group-l0)
-			clear(s.state.ends[n:])
-			shortest, longest := seen(s.state.ends[:n], ends, h.group, l0, 0)
+			shortest, longest := h.seen(s.state.ends[:n], ends, l0, 0)
 			if longest > 0 {
 				h.gather(stack, q, l0, n, &s.rows)
 				k.transposePairs(queries, 2*panelWidth, stack, h.width, panelWidth, h.width/2)
@@ -141,10 +119,10 @@ func (k *Kernels) attendTiles(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse
 			if lse == nil {
 				continue
 			}
-			at := h.lanes(l0)
+			at := h.lane(l0)
 			for i, end := range s.state.ends[:n] {
 				if end > 0 {
-					lse[at.i] = s.lse[i]
+					lse[at.r*h.all+at.h] = s.lse[i]
 				}
 				at.next()
 			}
@@ -303,16 +281,16 @@ func (k *Kernels) loadGradLanes(h heads, dout, out, q Rows, ends []int32, lse []
 		first, n := l0+p*panelWidth, min(panelWidth, lanes-p*panelWidth)
 		x := &b.lanes[p]
 		clear(x.ends[n:])
-		_, longest := seen(x.ends[:n], ends, h.group, first, k0)
+		_, longest := h.seen(x.ends[:n], ends, first, k0)
 		b.longest[p] = min(max(longest, 0), gradKeys)
 		most = max(most, b.longest[p])
 		h.gather(stack, q, first, n, &s.rows)
 		h.gather(outStack, out, first, n, &s.rows)
 		h.gather(doStack, dout, first, n, &s.rows)
 		dotLanesAMX(&x.delta[0], &outStack[0], &doStack[0], panelWidth, w/panelWidth)
-		at := h.lanes(first)
+		at := h.lane(first)
 		for i := range n {
-			x.lse[i] = lse[at.i] * math.Log2E
+			x.lse[i] = lse[at.r*h.all+at.h] * math.Log2E
 			at.next()
 		}
 		k.transposePairs(qs[p*size:], 2*panelWidth, stack, w, panelWidth, w/2)
