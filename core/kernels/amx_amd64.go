@@ -113,9 +113,6 @@ func tileRows(o *tileOperands)
 func planeRowAMX(hi, lo *int8, x *uint16, n int, inverse float32)
 
 //go:noescape
-func maxMagnitudeAMX(x *uint16, n int) uint16
-
-//go:noescape
 func scaleMulBF16AMX(dst *uint16, x, w *float32, n int, s float32)
 
 //go:noescape

@@ -13,7 +13,6 @@ func (k *Kernels) planeTiles(_ []float32, _ planes, _ []int8, _ []float32, _, _ 
 	panic("kernels: no assembly")
 }
 func planeRowAMX(_, _ *int8, _ *uint16, _ int, _ float32)                                       {}
-func maxMagnitudeAMX(_ *uint16, _ int) uint16                                                   { return 0 }
 func scaleMulBF16AMX(_ *uint16, _, _ *float32, _ int, _ float32)                                {}
 func toBF16AMX(_ *uint16, _ *float32, _ int)                                                    {}
 func tileToBF16AMX(_ *uint16, _ uintptr, _ *float32, _ int)                                     {}

@@ -5,14 +5,18 @@ import "math"
 // Weights of 8 bits: column j of a matrix is scale[j] * q[l,j], q between -127 and 127
 // and scale the largest magnitude of the column / 127.
 //
-// On tiles the rows that meet them are integers too: an element is
+// The rows that meet them are integers too: an element is
 //
-//	x ~ scale * (128*hi + lo), hi in [-127, 127], lo in [-64, 63]
+//	x ~ scale * q, q in [-127*128, 127*128]
 //
-// with a scale for each row: 15 bits, where the 8 bits of a bfloat16 row's larger
-// elements find room, and no error above 2^-15 of the row's largest. The sums of hi and of lo
-// over the inner index are exact integers; only their weighted sum is rounded. Other
-// levels multiply in float32, the bfloat16 rows as they are.
+// with a scale for each row: room for the 8 bits of a bfloat16 row's larger elements, and
+// no error above 2^-15 of the row's largest. Tiles take q in two planes of 8 bits,
+//
+//	q = 128*hi + lo, hi in [-127, 127], lo in [-64, 63]
+//
+// vectors in 16 bits. Sums over the inner index are exact integers, of each plane, or of
+// up to 1024 inner indices; only what becomes of them is rounded. The portable level
+// multiplies in float32, the bfloat16 rows as they are.
 //
 // A row or column that holds an infinity or NaN gets the scale NaN, and so do all results
 // that it meets. One whose elements all are below tiny counts as zero.
@@ -95,7 +99,7 @@ func (k *Kernels) toPlanes(a Rows, inner int, s *Scratch) planes {
 	for i := range a.N {
 		x, hi, lo := a.row(i), p.row(i, 0)[:inner], p.row(i, 1)[:inner]
 		var inverse float32
-		p.scale[i], inverse = scaleOf(uint32(maxMagnitudeAMX(&x[0], len(x)))<<16, 127*128)
+		p.scale[i], inverse = scaleOf(uint32(maxMagnitudeAVX2(&x[0], len(x)))<<16, 127*128)
 		if inverse == 0 {
 			clear(hi)
 			clear(lo)
@@ -114,19 +118,40 @@ func (p planes) row(i, plane int) []int8 {
 	return p.q[at*p.stride:][:p.stride]
 }
 
-// widenQuads stores n inner indices of a panel in quads as float32: dst[l,j] =
-// src[l/4,j,l%4]. dst has room for a multiple of 4.
-func (k *Kernels) widenQuads(dst []float32, src []int8, n int) {
-	n = roundUp(n, 4)
-	dst, src = dst[:n*panelWidth], src[:n*panelWidth]
-	switch k.simd {
-	case simd512:
-		widenQuadsAVX512(&dst[0], &src[0], n/4)
-		return
-	case simd256:
-		widenQuadsAVX2(&dst[0], &src[0], n/4)
-		return
+// words are rows of bfloat16 as integers of 16 bits, scale * q with q between -127*128
+// and 127*128, filled up with zeros to the inner dimension of the panels. They meet int8
+// on levels with vectors and no tiles.
+type words struct {
+	n, stride int
+	q         []int16
+	scale     []float32 // of each row
+}
+
+// wordsK is how many inner indices of words are summed in 32 bits, 127*128*127*wordsK <
+// 2^31; such sums are added in float32.
+const wordsK = 1024
+
+// toWords stores rows as words; inner is a multiple of 64.
+func (k *Kernels) toWords(a Rows, inner int, s *Scratch) words {
+	w := words{n: a.N, stride: inner}
+	w.q, w.scale = grow(&s.words, a.N*w.stride), grow(&s.rowScale, a.N)
+	for i := range a.N {
+		x, q := a.row(i), w.q[i*w.stride:][:inner]
+		var inverse float32
+		w.scale[i], inverse = scaleOf(uint32(maxMagnitudeAVX2(&x[0], len(x)))<<16, 127*128)
+		if inverse == 0 {
+			clear(q)
+			continue
+		}
+		wordRowAVX2(&q[0], &x[0], len(x), inverse)
+		clear(q[len(x):])
 	}
+	return w
+}
+
+// widenQuads stores n inner indices of a panel in quads as float32: dst[l,j] =
+// src[l/4,j,l%4]. The portable level multiplies these.
+func widenQuads(dst []float32, src []int8, n int) {
 	for l := range n {
 		for j := range panelWidth {
 			dst[l*panelWidth+j] = float32(src[(l/4*panelWidth+j)*4+l%4])

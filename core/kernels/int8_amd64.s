@@ -5,27 +5,24 @@
 
 // Rows as integers, and their products with panels of integers: see int8.go.
 
-// func maxMagnitudeAMX(x *uint16, n int) uint16
-// the largest x[i] & 0x7fff; n is a multiple of 32.
-TEXT ·maxMagnitudeAMX(SB), NOSPLIT, $0-18
+// func maxMagnitudeAVX2(x *uint16, n int) uint16
+// the largest x[i] & 0x7fff; n is a positive multiple of 16.
+TEXT ·maxMagnitudeAVX2(SB), NOSPLIT, $0-18
 	MOVQ x+0(FP), SI
 	MOVQ n+8(FP), CX
-	VPXORQ Z0, Z0, Z0
-	MOVL $0x7fff7fff, AX
-	VPBROADCASTD AX, Z1
+	VPXOR Y0, Y0, Y0
+	VPCMPEQW Y1, Y1, Y1
+	VPSRLW $1, Y1, Y1
 
 loop:
-	VPANDQ (SI), Z1, Z2
-	VPMAXUW Z2, Z0, Z0
-	ADDQ $64, SI
-	SUBQ $32, CX
+	VPAND (SI), Y1, Y2
+	VPMAXUW Y2, Y0, Y0
+	ADDQ $32, SI
+	SUBQ $16, CX
 	JNZ  loop
 
-	VEXTRACTI64X4 $1, Z0, Y2
-	VPMAXUW Y2, Y0, Y0
 	VEXTRACTI128 $1, Y0, X2
 	VPMAXUW X2, X0, X0
-	VPXOR X2, X2, X2
 	VPCMPEQW X3, X3, X3
 	VPXOR X3, X0, X0          // the smallest of the complements
 	VPHMINPOSUW X0, X0

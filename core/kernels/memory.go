@@ -23,7 +23,7 @@ func aligned[T number](n int) []T {
 
 // number is what memory of kernels holds.
 type number interface {
-	int8 | uint16 | int32 | float32
+	int8 | int16 | uint16 | int32 | float32
 }
 
 // ptr returns the address of s[i]; i may equal len(s), for a zero-sized operand.
@@ -54,9 +54,10 @@ type Scratch struct {
 	pairs     []uint16     // rows packed as panels in pairs
 	turned    Rows         // columns as rows
 	block     []uint16     // 32 x 32 elements in pairs of rows
-	planes    []int8       // rows as integers, and their scales
-	rowScale  []float32
-	sums      []int32 // [2][2][16][32] results of planes
+	planes    []int8       // rows as integers in two planes
+	words     []int16      // rows as integers of 16 bits
+	rowScale  []float32    // their scales
+	sums      []int32      // [2][2][16][32] results of planes
 }
 
 func (s *Scratch) floats(n int) []float32 { return grow(&s.buf, n) }

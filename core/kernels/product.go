@@ -155,21 +155,24 @@ func panelsAtOnce(rows, n int) int {
 	return min(16, blockM/rows, (n+panelWidth-1)/panelWidth)
 }
 
-// left is a block of rows as mulTiles wants it: planes if b holds int8 and there are tiles;
-// rows, which are of float32 if there are no tiles, else.
+// left is a block of rows as mulTiles wants it: planes or words if b holds int8; rows,
+// which are of float32 if there are no tiles, else.
 type left struct {
 	Rows
 	planes planes
+	words  words
 }
 
 func (k *Kernels) left(a Rows, b *Panels, s *Scratch) left {
 	switch {
 	case a.h == nil || b.K == 0:
 		return left{Rows: a}
+	case b.q != nil && k.tiles:
+		return left{Rows: a, planes: k.toPlanes(a, b.inner, s)}
+	case b.q != nil && k.simd != noSIMD:
+		return left{Rows: a, words: k.toWords(a, b.inner, s)}
 	case !k.tiles:
 		return left{Rows: FloatRows(k.widen(a, &s.wideA))}
-	case b.q != nil:
-		return left{Rows: a, planes: k.toPlanes(a, b.inner, s)}
 	}
 	return left{Rows: a}
 }
@@ -196,7 +199,15 @@ func (k *Kernels) mulTiles(tiles []float32, a left, b *Panels, n0, panels int, s
 		})
 	default:
 		for ; panels > 0; panels-- {
-			k.mulWide(tiles, a.Rows, b, n0, s)
+			if a.words.n > 0 {
+				k.mulWords(tiles, a.words, b.q[n0*b.inner:], b.inner)
+				for i, scale := range a.words.scale {
+					row := tiles[i*panelWidth:][:panelWidth]
+					k.ScaleMul(row, row, b.scale[n0:][:panelWidth], scale)
+				}
+			} else {
+				k.mulWide(tiles, a.Rows, b, n0, s)
+			}
 			tiles = tiles[a.N*panelWidth:]
 			n0 += panelWidth
 		}
@@ -218,7 +229,12 @@ func eachStep(rows, inner, step int, f func(l0, n int)) {
 
 // mulWide computes tile [a.N][32] = a b in float32 for the panel of b at column n0.
 func (k *Kernels) mulWide(tile []float32, a Rows, b *Panels, n0 int, s *Scratch) {
-	for l0 := 0; l0 < b.K; l0 += blockK {
+	done := 0
+	if even := b.K &^ 1; b.h != nil && even > 0 && a.N <= k.fewRows() {
+		k.mulFew(tile, a, b.h[n0*b.inner:], even)
+		done = even
+	}
+	for l0 := done; l0 < b.K; l0 += blockK {
 		kk := min(blockK, b.K-l0)
 		k.panel(operands{
 			a: ptr(a.f, l0), ars: a.stride, acs: 1,
@@ -245,7 +261,7 @@ func (k *Kernels) floatPanel(b *Panels, n0, l0, n int, s *Scratch) unsafe.Pointe
 	wide := grow(&s.wideB, blockK*panelWidth)
 	at := n0*b.inner + l0*panelWidth
 	if b.q != nil {
-		k.widenQuads(wide, b.q[at:], n)
+		widenQuads(wide, b.q[at:], n)
 	} else {
 		k.widenPairs(wide, b.h[at:], n)
 	}

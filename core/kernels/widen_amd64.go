@@ -2,7 +2,7 @@
 
 package kernels
 
-// Conversions between float32, bfloat16 and int8 on levels without tiles.
+// Conversions between float32 and bfloat16 on levels without tiles.
 
 //go:noescape
 func toBF16AVX512(dst *uint16, x *float32, n int)
@@ -16,8 +16,6 @@ func fromBF16AVX512(dst *float32, x *uint16, n int)
 //go:noescape
 func widenPairsAVX512(dst *float32, src *uint16, pairs int)
 
-//go:noescape
-func widenQuadsAVX512(dst *float32, src *int8, quads int)
 
 //go:noescape
 func toBF16AVX2(dst *uint16, x *float32, n int)
@@ -30,6 +28,3 @@ func fromBF16AVX2(dst *float32, x *uint16, n int)
 
 //go:noescape
 func widenPairsAVX2(dst *float32, src *uint16, pairs int)
-
-//go:noescape
-func widenQuadsAVX2(dst *float32, src *int8, quads int)

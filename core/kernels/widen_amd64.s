@@ -2,9 +2,9 @@
 
 #include "textflag.h"
 
-// Bfloat16 and int8 to float32 and back on levels without tiles: integer shifts, which
-// round and clear as the instructions of the tiles' level do. Each function is the loop
-// of its twin in bf16.go or int8.go.
+// Bfloat16 to float32 and back on levels without tiles: integer shifts, which round and
+// clear as the instructions of the tiles' level do. Each function is the loop of its twin
+// in bf16.go.
 
 // ROUND512 makes 16 bf16 of the floats in z, in 32 bits each: 1, 0x7fff, 0x7f800000,
 // 0x8000 and 0x40 stand in Z31 to Z27.
@@ -115,41 +115,6 @@ pair:
 	ADDQ $256, DI
 	DECQ CX
 	JNZ  pair
-	VZEROUPPER
-	RET
-
-// QUAD512 stores the four inner indices of 16 columns, 32 bits a column.
-#define QUAD512(off) \
-	VMOVDQU64 off(SI), Z0; \
-	VPSLLD $24, Z0, Z1; \
-	VPSLLD $16, Z0, Z2; \
-	VPSLLD $8, Z0, Z3; \
-	VPSRAD $24, Z1, Z1; \
-	VPSRAD $24, Z2, Z2; \
-	VPSRAD $24, Z3, Z3; \
-	VPSRAD $24, Z0, Z0; \
-	VCVTDQ2PS Z1, Z1; \
-	VCVTDQ2PS Z2, Z2; \
-	VCVTDQ2PS Z3, Z3; \
-	VCVTDQ2PS Z0, Z0; \
-	VMOVUPS Z1, off(DI); \
-	VMOVUPS Z2, (off+128)(DI); \
-	VMOVUPS Z3, (off+256)(DI); \
-	VMOVUPS Z0, (off+384)(DI)
-
-// func widenQuadsAVX512(dst *float32, src *int8, quads int)
-TEXT ·widenQuadsAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ quads+16(FP), CX
-
-quad:
-	QUAD512(0)
-	QUAD512(64)
-	ADDQ $128, SI
-	ADDQ $512, DI
-	DECQ CX
-	JNZ  quad
 	VZEROUPPER
 	RET
 
@@ -285,41 +250,5 @@ pair:
 	ADDQ $256, DI
 	DECQ CX
 	JNZ  pair
-	VZEROUPPER
-	RET
-
-#define QUAD256(off) \
-	VMOVDQU off(SI), Y0; \
-	VPSLLD $24, Y0, Y1; \
-	VPSLLD $16, Y0, Y2; \
-	VPSLLD $8, Y0, Y3; \
-	VPSRAD $24, Y1, Y1; \
-	VPSRAD $24, Y2, Y2; \
-	VPSRAD $24, Y3, Y3; \
-	VPSRAD $24, Y0, Y0; \
-	VCVTDQ2PS Y1, Y1; \
-	VCVTDQ2PS Y2, Y2; \
-	VCVTDQ2PS Y3, Y3; \
-	VCVTDQ2PS Y0, Y0; \
-	VMOVUPS Y1, off(DI); \
-	VMOVUPS Y2, (off+128)(DI); \
-	VMOVUPS Y3, (off+256)(DI); \
-	VMOVUPS Y0, (off+384)(DI)
-
-// func widenQuadsAVX2(dst *float32, src *int8, quads int)
-TEXT ·widenQuadsAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ quads+16(FP), CX
-
-quad:
-	QUAD256(0)
-	QUAD256(32)
-	QUAD256(64)
-	QUAD256(96)
-	ADDQ $128, SI
-	ADDQ $512, DI
-	DECQ CX
-	JNZ  quad
 	VZEROUPPER
 	RET
