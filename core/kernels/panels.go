@@ -148,12 +148,7 @@ func (p *Panels) PackTransposed(k *Kernels, w Mat, s *Scratch) {
 	for n0 := 0; n0 < p.N; n0 += panelWidth {
 		n := min(panelWidth, p.N-n0)
 		if p.f != nil || p.K == 0 {
-			panel := p.f[n0*p.K : (n0+panelWidth)*p.K]
-			for j := range n {
-				for l, v := range w.Row(n0 + j) {
-					panel[l*panelWidth+j] = v
-				}
-			}
+			k.transpose(p.f[n0*p.K:(n0+panelWidth)*p.K], w.RowsOf(n0, n0+n))
 			continue
 		}
 		if p.q != nil {
@@ -165,5 +160,24 @@ func (p *Panels) PackTransposed(k *Kernels, w Mat, s *Scratch) {
 		k.Convert(rows.Slice(0, n), w.RowsOf(n0, n0+n))
 		clear(rows.h[n*rows.stride:])
 		k.transposePairs(p.h[n0*p.inner:][:panelWidth*p.inner], 2*panelWidth, rows.h, rows.stride, panelWidth, p.inner/2)
+	}
+}
+
+// transpose stores the transpose of w, which has at most 32 rows, as rows of 32: panel[l,j]
+// = w[j,l].
+func (k *Kernels) transpose(panel []float32, w Mat) {
+	done := 0
+	if whole := w.Cols &^ 15; k.simd == simd512 && w.Rows == panelWidth {
+		for j := 0; j < panelWidth; j += 16 {
+			for l := 0; l < whole; l += 16 {
+				transpose16AVX512(ptr(panel, l*panelWidth+j), panelWidth*4, ptr(w.Data, j*w.Stride+l), uintptr(w.Stride)*4)
+			}
+		}
+		done = whole
+	}
+	for j := range w.Rows {
+		for l, v := range w.Row(j)[done:] {
+			panel[(done+l)*panelWidth+j] = v
+		}
 	}
 }

@@ -16,7 +16,6 @@ func fromBF16AVX512(dst *float32, x *uint16, n int)
 //go:noescape
 func widenPairsAVX512(dst *float32, src *uint16, pairs int)
 
-
 //go:noescape
 func toBF16AVX2(dst *uint16, x *float32, n int)
 
