@@ -27,9 +27,9 @@ const tiny = 0x1p-100
 // int8MaxK is the largest inner dimension whose sums fit 32 bits: 127*127*K < 2^31.
 const int8MaxK = 1 << 17
 
-// magnitude is a scale's numerator and the inverse of the scale, for integers up to
-// limit; bits are those of the largest magnitude, of which infinities and NaN are larger
-// than every number.
+// scaleOf returns the scale that makes integers up to limit of numbers, and its inverse,
+// which is 0 if all of them become 0. bits are those of the largest magnitude, where
+// infinities and NaN come after every number.
 func scaleOf(bits uint32, limit float32) (scale, inverse float32) {
 	most := math.Float32frombits(bits)
 	switch {
