@@ -14,11 +14,10 @@ const mostCandidates = 1024
 // the floor, which rises. In the end, after settle, they depend on the logits alone: not on
 // who saw which chunk.
 type candidates struct {
-	list    []candidate
-	floor   float32
-	sum     float64 // of exp(logit/temperature - top), of all that were seen
-	top     float64
-	scratch []float32
+	list  []candidate
+	floor float32
+	sum   float64 // of exp(logit/temperature - top), of all that were seen
+	top   float64
 }
 
 type candidate struct {
@@ -46,7 +45,7 @@ func (c *candidates) add(s *sampler, logits []float32, most float32, sum *chunkS
 		c.list = append(c.list, candidate{logit: logits[i], token: int32(first) + i})
 	}
 	if len(c.list) > 2*e.candidates+len(logits) {
-		c.shrink(e)
+		c.shrink(s)
 	}
 }
 
@@ -66,13 +65,14 @@ func (c *candidates) reach(e *Engine) float32 {
 
 // shrink drops what is not needed: for a nucleus all but the largest, for top-k what is
 // smaller than the k-th largest.
-func (c *candidates) shrink(e *Engine) {
+func (c *candidates) shrink(s *sampler) {
+	e := s.engine
 	if len(c.list) >= e.candidates {
-		c.scratch = c.scratch[:0]
+		s.parted = s.parted[:0]
 		for i := range c.list {
-			c.scratch = append(c.scratch, c.list[i].logit)
+			s.parted = append(s.parted, c.list[i].logit)
 		}
-		floor := nthLargest(c.scratch, e.candidates)
+		floor := nthLargest(s.parted, e.candidates)
 		if !e.nucleus {
 			floor = math.Nextafter32(floor, negInf)
 		}
@@ -89,7 +89,8 @@ func (c *candidates) join(d *candidates) {
 
 // settle brings the candidates of all chunks to what they are in the end, and returns
 // the mass of all tokens, as a multiple of that of the largest logit.
-func (c *candidates) settle(e *Engine, sums []chunkSum) (total float64) {
+func (c *candidates) settle(s *sampler, sums []chunkSum) (total float64) {
+	e := s.engine
 	if e.nucleus {
 		c.sum, c.top = 0, math.Inf(-1)
 		for i := range sums {
@@ -99,7 +100,7 @@ func (c *candidates) settle(e *Engine, sums []chunkSum) (total float64) {
 		}
 		c.floor = max(c.floor, c.reach(e))
 	}
-	c.shrink(e)
+	c.shrink(s)
 	slices.SortFunc(c.list, func(a, b candidate) int {
 		if a.logit != b.logit {
 			return cmp.Compare(b.logit, a.logit)
@@ -167,7 +168,7 @@ func (s *sampler) fromCandidates(c *candidates, sums []chunkSum, u float64) (tok
 // mass; none, if there may be others.
 func (s *sampler) keep(c *candidates, sums []chunkSum) (list []candidate, mass float64) {
 	e, o := s.engine, &s.engine.options
-	total := c.settle(e, sums)
+	total := c.settle(s, sums)
 	list = c.list
 	for i := range list {
 		list[i].prob = float32(math.Exp(float64(list[i].logit-list[0].logit) / o.Temperature))

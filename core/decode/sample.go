@@ -44,7 +44,7 @@ type sampler struct {
 	ones               []float32 // 1
 	above              []int32
 
-	// Of the vocabulary, for tokens that need all logits.
+	// Of the vocabulary, for tokens that need all logits; parted also of candidates.
 	probs, allowed, parted []float32
 }
 
