@@ -34,6 +34,7 @@ const gradKeys = 512
 // the heads of one call.
 func (k *Kernels) Attend(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse []float32, s *Scratch) {
 	heads := checkAttend("Attend", dst, q, ends, kv, g0, g1)
+	kv.check("Attend", k)
 	if lse != nil {
 		checkLen("Attend", q.N*heads, len(lse))
 	}
@@ -56,6 +57,7 @@ func (k *Kernels) AttendGrad(dq, dk, dv Mat, dout, out, q Rows, ends []int32, kv
 	checkAttend("AttendGrad", dout, q, ends, kv, 0, kv.Heads)
 	checkAttend("AttendGrad", out, q, ends, kv, 0, kv.Heads)
 	checkGrad(dq, dk, dv, q, kv, lse)
+	kv.check("AttendGrad", k)
 	if kv.typ == BF16 && k.tiles {
 		k.attendGradTiles(dq, dk, dv, dout, out, q, ends, kv, lse, &s.lanes)
 	} else {

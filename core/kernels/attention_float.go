@@ -23,7 +23,7 @@ func (k *Kernels) attendFloat(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse
 		for l0 := 0; l0 < q.N*h.group; l0 += blockLanes {
 			n := min(blockLanes, q.N*h.group-l0)
 			_, longest := h.seen(ends32[:n], ends, l0, 0)
-			h.load(lanes, dim, q, l0, n)
+			h.load(k, lanes, dim, q, l0, n)
 			for k0 := 0; k0 < longest; k0 += floatBlock {
 				keys := min(floatBlock, longest-k0)
 				k.scores(scores, floatBlock, lanes, dim, kv, h.g, k0, keys, n, wide)
@@ -46,7 +46,7 @@ func (k *Kernels) attendFloat(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse
 					}
 					sums[i] += k.ExpSum(p[:end], p[:end], most[i])
 				}
-				k.timesRows(NewMat(out, blockLanes, width).ColsOf(0, dim), scores, floatBlock, 1, kv.floatValues(h.g, k0, keys, wide), width, n, keys, k0 > 0)
+				k.timesRows(NewMat(out, blockLanes, width).ColsOf(0, dim), scores, floatBlock, 1, kv.floatValues(k, h.g, k0, keys, wide), n, keys, k0 > 0)
 			}
 			at := h.lane(l0)
 			for i := range n {
@@ -61,7 +61,7 @@ func (k *Kernels) attendFloat(dst, q Rows, ends []int32, kv *KV, g0, g1 int, lse
 				}
 				at.next()
 			}
-			h.store(dst, out, width, l0, n)
+			h.store(k, dst, out, width, l0, n)
 		}
 	}
 }
@@ -81,7 +81,7 @@ func (k *Kernels) attendGradFloat(dq, dk, dv Mat, dout, out, q Rows, ends []int3
 	keys := longestEnd(ends)
 	for h.g = range kv.Heads {
 		for k0 := 0; k0 == 0 || k0 < keys; k0 += gradKeys {
-			kv.turn(h.g, k0, min(gradKeys, keys-k0), keyRows, valuePanels, wide)
+			kv.turn(k, h.g, k0, min(gradKeys, keys-k0), keyRows, valuePanels, wide)
 			for l0 := 0; l0 < q.N*h.group; l0 += blockLanes {
 				n := min(blockLanes, q.N*h.group-l0)
 				_, longest := h.seen(ends32[:n], ends, l0, k0)
@@ -93,9 +93,9 @@ func (k *Kernels) attendGradFloat(dq, dk, dv Mat, dout, out, q Rows, ends []int3
 					continue
 				}
 				longest = min(longest, gradKeys)
-				h.load(ql, width, q, l0, n)
-				h.load(dol, width, dout, l0, n)
-				h.load(ol, width, out, l0, n)
+				h.load(k, ql, width, q, l0, n)
+				h.load(k, dol, width, dout, l0, n)
+				h.load(k, ol, width, out, l0, n)
 				k.scores(p, gradKeys, ql, width, kv, h.g, k0, longest, n, wide)
 				for t := 0; t < longest; t += panelWidth {
 					k.panel(operands{
@@ -117,11 +117,11 @@ func (k *Kernels) attendGradFloat(dq, dk, dv Mat, dout, out, q Rows, ends []int3
 					clear(dpi[end:])
 					at.next()
 				}
-				k.timesRows(NewMat(dql, blockLanes, width).ColsOf(0, dim), dp, gradKeys, 1, keyRows, width, n, longest, false)
+				k.timesRows(NewMat(dql, blockLanes, width).ColsOf(0, dim), dp, gradKeys, 1, rowsOfFloats(keyRows, width), n, longest, false)
 				h.add(dq, dql, width, l0, n, k0 > 0)
 				to := func(m Mat) Mat { return m.RowsOf(k0, k0+longest).ColsOf(h.g*dim, (h.g+1)*dim) }
-				k.timesRows(to(dk), dp, 1, gradKeys, ql, width, longest, n, true)
-				k.timesRows(to(dv), p, 1, gradKeys, dol, width, longest, n, true)
+				k.timesRows(to(dk), dp, 1, gradKeys, rowsOfFloats(ql, width), longest, n, true)
+				k.timesRows(to(dv), p, 1, gradKeys, rowsOfFloats(dol, width), longest, n, true)
 			}
 		}
 	}
@@ -133,90 +133,90 @@ func (k *Kernels) scores(s []float32, sStride int, lanes []float32, stride int, 
 	for t := 0; t < keys; t += panelWidth {
 		k.panel(operands{
 			a: ptr(lanes, 0), ars: stride, acs: 1,
-			b: ptr(kv.floatPanel(g, (k0+t)/panelWidth, wide), 0), brs: panelWidth,
+			b: ptr(kv.floatPanel(k, g, (k0+t)/panelWidth, wide), 0), brs: panelWidth,
 			c: ptr(s, t), crs: sStride, m: n, n: panelWidth, k: kv.Dim,
 		})
 	}
 }
 
-// timesRows computes c[:m] (+)= a b for a [m, n] with the given strides and rows b of
-// stride brs, which is a multiple of panelWidth.
-func (k *Kernels) timesRows(c Mat, a []float32, ars, acs int, b []float32, brs, m, n int, acc bool) {
+// columns are the rows of a right operand, 32 columns of which lie at data[c/32*next:],
+// stride apart.
+type columns struct {
+	data         []float32
+	stride, next int
+}
+
+func rowsOfFloats(data []float32, width int) columns { return columns{data, width, panelWidth} }
+
+// timesRows computes c[:m] (+)= a b for a [m, n] with the given strides.
+func (k *Kernels) timesRows(c Mat, a []float32, ars, acs int, b columns, m, n int, acc bool) {
 	for n0 := 0; n0 < c.Cols; n0 += panelWidth {
 		k.panel(operands{
 			a: ptr(a, 0), ars: ars, acs: acs,
-			b: ptr(b, n0), brs: brs,
+			b: ptr(b.data, n0/panelWidth*b.next), brs: b.stride,
 			c: ptr(c.Data, n0), crs: c.Stride,
 			m: m, n: min(panelWidth, c.Cols-n0), k: n, acc: acc,
 		})
 	}
 }
 
-// floatPanel is keyPanel for both types; buf [Dim][32] is used for bfloat16.
-func (kv *KV) floatPanel(g, t int, buf []float32) []float32 {
+// floatPanel is keyPanel for both types; buf [width][32] is used for bfloat16.
+func (kv *KV) floatPanel(k *Kernels, g, t int, buf []float32) []float32 {
 	if kv.typ == Float32 {
 		return kv.keyPanel(g, t)
 	}
-	rows := kv.keyRows(g)[t*panelWidth*kv.width:]
-	for j := range panelWidth {
-		for d, x := range rows[j*kv.width : j*kv.width+kv.Dim] {
-			buf[d*panelWidth+j] = fromBF16(x)
-		}
-	}
+	k.widenPairs(buf, kv.keyPairs(g, t), kv.width)
 	return buf
 }
 
-// floatValues returns the values of keys [k0, k0+n) as rows [n][width] for both types;
-// buf [n rounded up][width] is used for bfloat16. k0 is a multiple of 32.
-func (kv *KV) floatValues(g, k0, n int, buf []float32) []float32 {
+// floatValues returns the values of keys [k0, k0+n) for both types; buf, room for n keys
+// and one more, is used for bfloat16. k0 is even.
+func (kv *KV) floatValues(k *Kernels, g, k0, n int, buf []float32) columns {
 	if kv.typ == Float32 {
-		return kv.valueRows(g)[k0*kv.width:]
+		return rowsOfFloats(kv.valueRows(g)[k0*kv.width:], kv.width)
 	}
-	for t := 0; t < n; t += panelWidth {
-		block := kv.valueBlock(g, (k0+t)/panelWidth)
-		for d := range kv.width {
-			for j, x := range block[d*panelWidth : (d+1)*panelWidth] {
-				buf[(t+j)*kv.width+d] = fromBF16(x)
-			}
-		}
+	n = roundUp(n, 2)
+	for c := 0; c < kv.width; c += panelWidth {
+		k.widenPairs(buf[c*n:], kv.valuePairs(g, c)[k0*panelWidth:], n)
 	}
-	return buf
+	return columns{buf, panelWidth, n * panelWidth}
 }
 
 // turn unpacks keys [k0, k0+n) of head g to rows [n][width] and packs their values to
 // panels [n/32][Dim][32].
-func (kv *KV) turn(g, k0, n int, keyRows, valuePanels, wide []float32) {
+func (kv *KV) turn(k *Kernels, g, k0, n int, keyRows, valuePanels, wide []float32) {
 	clear(keyRows)
 	clear(valuePanels)
 	for t := 0; t < n; t += panelWidth {
-		panel := kv.floatPanel(g, (k0+t)/panelWidth, wide)
+		panel := kv.floatPanel(k, g, (k0+t)/panelWidth, wide)
 		for j := range min(panelWidth, n-t) {
 			for d := range kv.Dim {
 				keyRows[(t+j)*kv.width+d] = panel[d*panelWidth+j]
 			}
 		}
 	}
-	values := kv.floatValues(g, k0, n, wide)
+	if n <= 0 {
+		return
+	}
+	values := kv.floatValues(k, g, k0, n, wide)
 	for j := range n {
 		panel := valuePanels[j/panelWidth*kv.Dim*panelWidth:]
 		for d := range kv.Dim {
-			panel[d*panelWidth+j%panelWidth] = values[j*kv.width+d]
+			panel[d*panelWidth+j%panelWidth] = values.data[d/panelWidth*values.next+j*values.stride+d%panelWidth]
 		}
 	}
 }
 
 // load copies lanes [l0, l0+n) of src to rows dst, stride apart; what lies between their
 // elements and stride becomes zero.
-func (h heads) load(dst []float32, stride int, src Rows, l0, n int) {
+func (h heads) load(k *Kernels, dst []float32, stride int, src Rows, l0, n int) {
 	at := h.lane(l0)
 	for i := range n {
 		from, lane := at.r*src.stride+at.h*h.dim, dst[i*stride:(i+1)*stride]
 		if src.h == nil {
 			copy(lane, src.f[from:from+h.dim])
 		} else {
-			for d, x := range src.h[from : from+h.dim] {
-				lane[d] = fromBF16(x)
-			}
+			k.fromBF16Row(lane[:h.dim], src.h[from:])
 		}
 		clear(lane[h.dim:])
 		at.next()
@@ -224,13 +224,16 @@ func (h heads) load(dst []float32, stride int, src Rows, l0, n int) {
 }
 
 // store is the reverse of load.
-func (h heads) store(dst Rows, src []float32, stride, l0, n int) {
+func (h heads) store(k *Kernels, dst Rows, src []float32, stride, l0, n int) {
 	at := h.lane(l0)
 	for i := range n {
 		to, lane := at.r*dst.stride+at.h*h.dim, src[i*stride:i*stride+h.dim]
-		if dst.h == nil {
+		switch {
+		case dst.h == nil:
 			copy(dst.f[to:], lane)
-		} else {
+		case h.dim == h.width:
+			k.toBF16Row(dst.h[to:to+h.dim], lane)
+		default: // what follows belongs to others
 			for d, x := range lane {
 				dst.h[to+d] = toBF16(x)
 			}

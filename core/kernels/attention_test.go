@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unsafe"
 )
 
 // attentionCase is attention of rows to keys, with its operands as float32; the type says
@@ -311,6 +312,57 @@ func TestAttendExtremes(t *testing.T) {
 			for i, w := range c.reference().out {
 				if got := float64(stored[i]); !(math.Abs(got-w.value) <= w.size*(1.0/100)+1e-6) {
 					t.Fatalf("%s: out[%d] is %v, want %v", c, i, got, w.value)
+				}
+			}
+		}
+	})
+}
+
+// guardedRows is rowsOf in memory that ends at a page that faults, or begins behind one.
+func guardedRows(t *testing.T, rng *rand.Rand, k *Kernels, typ Type, x []float32, n, cols int) (Rows, func()) {
+	t.Helper()
+	r := NewRows(typ, n, cols)
+	if typ == Float32 {
+		data, check := guarded(t, rng, n*cols)
+		r.f = data
+		k.Convert(r, NewMat(x, n, cols))
+		return r, check
+	}
+	data, check := guarded(t, rng, ((n-1)*r.stride+roundUp(cols, panelWidth))/2)
+	r.h = unsafe.Slice((*uint16)(unsafe.Pointer(&data[0])), 2*len(data))
+	k.Convert(r, NewMat(x, n, cols))
+	return r, check
+}
+
+// No kernel reads or writes beside its operands.
+func TestAttentionStaysInside(t *testing.T) {
+	eachLevel(t, func(t *testing.T, k *Kernels) {
+		rng := rand.New(rand.NewPCG(22, 12))
+		var s Scratch
+		for _, typ := range rowTypes {
+			for _, shape := range [][5]int{{3, 1, 48, 40, 37}, {2, 2, 8, 33, 5}, {4, 2, 40, 100, 17}, {1, 1, 64, 31, 33}} {
+				c := newAttentionCase(rng, typ, shape[0], shape[1], shape[2], shape[3], shape[4])
+				kv, n, cols, width := c.kv(k), len(c.ends), c.heads*c.dim, c.kvHeads*c.dim
+				want, lse := c.forward(k, kv, &s)
+				grad := c.backward(k, kv, want, lse, &s)
+				for range 4 {
+					q, checkQ := guardedRows(t, rng, k, typ, c.q, n, cols)
+					out, checkOut := guardedRows(t, rng, k, typ, c.q, n, cols)
+					dout, checkDout := guardedRows(t, rng, k, typ, c.dout, n, cols)
+					k.Attend(out, q, c.ends, kv, 0, c.kvHeads, lse, &s)
+					dq, checkDQ := guarded(t, rng, n*cols)
+					dk, checkDK := guarded(t, rng, c.keys*width)
+					dv, checkDV := guarded(t, rng, c.keys*width)
+					clear(dk)
+					clear(dv)
+					k.AttendGrad(NewMat(dq, n, cols), NewMat(dk, c.keys, width), NewMat(dv, c.keys, width), dout, out, q, c.ends, kv, lse, &s)
+					for _, check := range []func(){checkQ, checkOut, checkDout, checkDQ, checkDK, checkDV} {
+						check()
+					}
+					sameBits(t, "out", floats(out), floats(want))
+					sameBits(t, "dq", dq, grad.dq)
+					sameBits(t, "dk", dk, grad.dk)
+					sameBits(t, "dv", dv, grad.dv)
 				}
 			}
 		}

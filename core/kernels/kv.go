@@ -6,17 +6,19 @@ import "fmt"
 // rows attend to, and what decoding keeps between steps. They are stored as the
 // products want them, each head for itself:
 //
-//	float32  keys [capacity/32][Dim][32], values [capacity][width]
-//	bf16     keys [capacity][width], values [capacity/32][width][32]
+//	float32             keys [capacity/32][Dim][32],         values [capacity][width]
+//	bf16 on tiles       keys [capacity][width],              values [capacity/32][width][32]
+//	bf16 without tiles  keys [capacity/32][width/2][32][2],  values [width/32][capacity/2][32][2]
 //
-// where width is Dim rounded up to a multiple of 32 with zeros. In bf16, the rest of the
-// last 32 keys is zero too: tiles read it.
+// where width is Dim rounded up to a multiple of 32, with zeros on tiles. There the rest
+// of the last 32 keys is zero too: tiles read it.
 type KV struct {
 	Heads, Dim int // key/value heads, and elements a head
 	Len        int // keys stored
 	capacity   int // a multiple of panelWidth
 	width      int
 	typ        Type // Float32 or BF16
+	tiles      bool // bf16 is stored for tiles: so were the kernels that stored the first key
 	k, v       []float32
 	kh, vh     []uint16
 }
@@ -50,7 +52,7 @@ func (kv *KV) Truncate(n int) {
 		panic(ShapeError{"KV.Truncate", fmt.Sprintf("0 to %d", kv.Len), fmt.Sprint(n)})
 	}
 	kv.Len = n
-	if kv.typ == Float32 || n%panelWidth == 0 { // the next 32 keys are cleared when they begin
+	if !kv.tiles || n%panelWidth == 0 { // the next 32 keys are cleared when they begin
 		return
 	}
 	for h := range kv.Heads {
@@ -69,19 +71,32 @@ func (kv *KV) Append(k *Kernels, keys, values Mat) {
 		panic(ShapeError{"KV.Append", fmt.Sprintf("R x %d, at most %d rows", width, kv.capacity-kv.Len),
 			fmt.Sprintf("keys %dx%d, values %dx%d", keys.Rows, keys.Cols, values.Rows, values.Cols)})
 	}
+	if kv.Len == 0 {
+		kv.tiles = kv.typ == BF16 && k.tiles
+	}
+	kv.check("KV.Append", k)
 	for r := 0; r < keys.Rows; {
 		n := 1
 		switch {
 		case kv.typ == Float32:
 			kv.appendFloat(keys.Row(r), values.Row(r))
+		case !kv.tiles:
+			kv.appendPairs(k, keys.Row(r), values.Row(r))
 		case kv.Len%panelWidth == 0 && keys.Rows-r >= panelWidth:
 			n = panelWidth
 			kv.appendBlock(k, keys.RowsOf(r, r+n), values.RowsOf(r, r+n))
 		default:
-			kv.appendBF16(k, keys.Row(r), values.Row(r))
+			kv.appendTiles(k, keys.Row(r), values.Row(r))
 		}
 		r += n
 		kv.Len += n
+	}
+}
+
+// check panics if the kernels cannot read how bfloat16 is stored.
+func (kv *KV) check(op string, k *Kernels) {
+	if kv.Len > 0 && kv.typ == BF16 && kv.tiles != k.tiles {
+		panic(ShapeError{op, "the kernels that stored the first key", "others: tiles on one side alone"})
 	}
 }
 
@@ -97,7 +112,27 @@ func (kv *KV) appendFloat(key, value []float32) {
 	}
 }
 
-func (kv *KV) appendBF16(k *Kernels, key, value []float32) {
+func (kv *KV) appendPairs(k *Kernels, key, value []float32) {
+	i := kv.Len
+	for h := range kv.Heads {
+		keys := kv.keyPairs(h, i/panelWidth)
+		for c := 0; c < kv.Dim; c += panelWidth {
+			from, to := h*kv.Dim+c, min(h*kv.Dim+c+panelWidth, (h+1)*kv.Dim)
+			var rounded [panelWidth]uint16
+			k.toBF16Row(rounded[:], key[from:to])
+			for d, x := range rounded {
+				keys[((c+d)/2*panelWidth+i%panelWidth)*2+d%2] = x
+			}
+			k.toBF16Row(rounded[:], value[from:to])
+			values := kv.valuePairs(h, c)[i/2*2*panelWidth:]
+			for d, x := range rounded {
+				values[2*d+i%2] = x
+			}
+		}
+	}
+}
+
+func (kv *KV) appendTiles(k *Kernels, key, value []float32) {
 	i := kv.Len
 	for h := range kv.Heads {
 		from, to := h*kv.Dim, (h+1)*kv.Dim
@@ -148,13 +183,27 @@ func (kv *KV) valueRows(h int) []float32 {
 	return kv.v[h*size : (h+1)*size]
 }
 
-// keyRows returns the keys of head h in bf16: [capacity][width].
+// keyPairs returns 32 keys of head h in bf16 without tiles: [width/2][32][2].
+func (kv *KV) keyPairs(h, t int) []uint16 {
+	size := kv.width * panelWidth
+	at := (h*kv.capacity/panelWidth + t) * size
+	return kv.kh[at : at+size]
+}
+
+// valuePairs returns dimensions [c, c+32) of the values of head h in bf16 without tiles:
+// [capacity/2][32][2].
+func (kv *KV) valuePairs(h, c int) []uint16 {
+	at := (h*kv.width + c) * kv.capacity
+	return kv.vh[at : at+panelWidth*kv.capacity]
+}
+
+// keyRows returns the keys of head h in bf16 on tiles: [capacity][width].
 func (kv *KV) keyRows(h int) []uint16 {
 	size := kv.capacity * kv.width
 	return kv.kh[h*size : (h+1)*size]
 }
 
-// valueBlock returns 32 values of head h in bf16: [width][32].
+// valueBlock returns 32 values of head h in bf16 on tiles: [width][32].
 func (kv *KV) valueBlock(h, t int) []uint16 {
 	size := panelWidth * kv.width
 	at := h*kv.capacity*kv.width + t*size

@@ -162,6 +162,19 @@ func TestKVBounds(t *testing.T) {
 			f()
 		}()
 	}
+	// How bfloat16 is stored depends on tiles.
+	narrow, portable := NewKV(BF16, 2, 4, 33), &Kernels{}
+	narrow.Append(k, mat(5, 8), mat(5, 8))
+	if k.tiles {
+		func() {
+			defer func() {
+				if _, ok := recover().(ShapeError); !ok {
+					t.Error("attention without tiles to keys that are stored for them: no ShapeError")
+				}
+			}()
+			portable.Attend(NewRows(BF16, 1, 8), NewRows(BF16, 1, 8), []int32{1}, narrow, 0, 2, nil, &Scratch{})
+		}()
+	}
 	kv.Truncate(60)
 	if kv.Len != 60 {
 		t.Errorf("%d keys after truncating to as many", kv.Len)
