@@ -13,12 +13,15 @@ import (
 // share a pass by columns, by rows, or are dealt documents.
 func TestThreadsDoNotMatter(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(7))
-	one, many := broadDocuments(1, 150), broadDocuments(9, 20)
+	one, many := broadDocuments(1, 120), broadDocuments(8, 15)
 	for _, m := range broadModels(t) {
 		for _, name := range []string{"greedy, banned", "drawn", "top-p"} {
 			o := ways()[name]
 			for what, docs := range map[string][]*Document{"one document": one, "many documents": many} {
-				for _, d := range []Decider{&planned{4}, &surest{k: 3, window: 50}} {
+				for i, d := range []Decider{&planned{5}, &surest{k: 5, window: 40}} {
+					if i > 0 && name != "drawn" {
+						continue
+					}
 					var want []*Result
 					for _, threads := range []int{1, 2, 3, 7} {
 						o.Threads = threads
@@ -79,15 +82,15 @@ func TestStepsDoNotAllocate(t *testing.T) {
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	for _, m := range broadModels(t) {
-		for _, name := range []string{"greedy, banned", "drawn", "top-k", "top-p"} {
-			for _, documents := range []int{1, 20} {
+		for _, name := range []string{"greedy, banned", "drawn", "top-p"} {
+			for _, documents := range []int{1, 12} {
 				o := ways()[name]
 				o.Threads = 2
 				e := newEngine(t, m, o)
 				docs := make([]*Document, documents)
 				for i := range docs {
 					docs[i] = &Document{Key: uint64(i), Canvas: seq.NewCanvas(1)}
-					docs[i].Canvas.AppendBlank(150)
+					docs[i].Canvas.AppendBlank(100)
 				}
 				d := &planned{2}
 				r := &run{engine: e, spec: d.Spec(), planner: d, nextID: 1}
