@@ -28,6 +28,7 @@ type trainFlags struct {
 	inputFlags
 	computeFlags
 	output, config, tokenizer string
+	from                      string
 	recordTo, replayOf        string
 	steps                     int
 	seed                      uint64
@@ -62,6 +63,7 @@ The settings and their defaults are printed by --dry-run, as YAML that --config 
 	flags.StringVarP(&f.output, "output", "o", "", "directory of checkpoints, log and model")
 	flags.StringVar(&f.config, "config", "", "YAML file with the settings")
 	flags.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer.json to use instead of learning a vocabulary")
+	flags.StringVar(&f.from, "from", "", "model directory to start from instead of random weights; shape and tokenizer are its own")
 	flags.IntVar(&f.steps, "steps", 0, "optimizer steps of the whole run (overrides the configuration)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of weights, shuffling and groupings (overrides the configuration)")
 	flags.StringVar(&f.recordTo, "record", "", "folder that receives every batch as Arrow IPC")
@@ -140,11 +142,18 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	if err != nil {
 		return err
 	}
+	var from *checkpoint.Model
+	if f.from != "" {
+		if from, err = checkpoint.OpenModel(f.from); err != nil {
+			return usagef("--from: %w", err)
+		}
+		defer from.Close()
+	}
 	texts, err := f.read(ctx, env)
 	if err != nil {
 		return err
 	}
-	tok, err := f.vocabulary(ctx, c, texts)
+	tok, err := f.vocabulary(ctx, c, from, texts)
 	if err != nil {
 		return err
 	}
@@ -155,7 +164,7 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	fmt.Fprintf(env.Stderr, "%d documents, %d tokens, vocabulary %d, CPU level %s, compute %s, %d threads\n", corpus.Len(), corpus.Tokens(), tok.Vocab(), k.Level(), compute, f.threadCount())
 	progress := newTrainProgress(env.status)
 	job := training.Job{
-		Config: c, Corpus: corpus, Tokenizer: tok, Dir: f.output, Threads: f.threadCount(), Kernels: k, Compute: compute,
+		Config: c, Corpus: corpus, Tokenizer: tok, From: from, Dir: f.output, Threads: f.threadCount(), Kernels: k, Compute: compute,
 		RecordTo: f.recordTo, ReplayOf: f.replayOf, AnyLevel: f.anyCPU, Tool: "a3 " + version(), Report: progress.report,
 		Warn: func(text string) { fmt.Fprintf(env.Stderr, "passed over a damaged checkpoint: %s\n", text) },
 		Stop: env.Stop,
@@ -204,13 +213,21 @@ func (f *trainFlags) read(ctx context.Context, env *Env) ([]training.Text, error
 	return texts, err
 }
 
-// vocabulary returns the tokenizer that the user named, else that of the run to be
-// resumed, else one that is learned from the documents, which is the same every time.
-func (f *trainFlags) vocabulary(ctx context.Context, c training.Config, texts []training.Text) (*tokenize.Tokenizer, error) {
+// vocabulary returns the tokenizer that the user named, else that of the model to start
+// from or of the run to be resumed, else one that is learned from the documents, which is
+// the same every time.
+func (f *trainFlags) vocabulary(ctx context.Context, c training.Config, from *checkpoint.Model, texts []training.Text) (*tokenize.Tokenizer, error) {
 	if f.tokenizer != "" {
 		tok, err := tokenize.Load(f.tokenizer)
 		if err != nil {
 			return nil, usagef("--tokenizer: %w", err)
+		}
+		return tok, nil
+	}
+	if from != nil {
+		tok, err := tokenize.Parse(from.Tokenizer)
+		if err != nil {
+			return nil, usagef("--from: the model's tokenizer.json: %w", err)
 		}
 		return tok, nil
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/any-order/a3/batching"
 	"github.com/any-order/a3/core/checkpoint"
 	"github.com/any-order/a3/core/kernels"
-	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/train"
 	"github.com/any-order/a3/tokenize"
 )
@@ -22,7 +21,8 @@ type Job struct {
 	Config    Config
 	Corpus    *batching.Corpus
 	Tokenizer *tokenize.Tokenizer
-	Dir       string // of checkpoints, the log and the final model
+	Dir       string            // of checkpoints, the log and the final model
+	From      *checkpoint.Model // whose weights the run starts from, with its tokenizer; nil = random ones
 	Threads   int
 	Kernels   *kernels.Kernels
 	Compute   kernels.Type // what products are computed in: Float32 or BF16
@@ -64,6 +64,9 @@ type Outcome struct {
 // Run trains to the last step, or until ctx ends; then the last checkpoint is where the
 // next run goes on. A directory that holds checkpoints of this job is resumed.
 func (j *Job) Run(ctx context.Context) (*Outcome, error) {
+	if err := j.adopt(ctx); err != nil {
+		return nil, err
+	}
 	if err := j.Config.Complete(); err != nil {
 		return nil, err
 	}
@@ -111,7 +114,7 @@ func (j *Job) prepare() (*run, error) {
 	if r.settings, err = json.Marshal(j.Config); err != nil {
 		return nil, err
 	}
-	if r.llama, err = j.Config.llama(j.Tokenizer); err != nil {
+	if r.llama, err = j.architecture(); err != nil {
 		return nil, err
 	}
 	if r.tokenizer, err = j.Tokenizer.JSON(); err != nil {
@@ -131,12 +134,10 @@ func (j *Job) prepare() (*run, error) {
 	if r.heldOut, err = newHeldOut(held, r.recipe); err != nil {
 		return nil, err
 	}
-	m, err := model.New(model.ConfigOf(r.llama), j.Kernels, j.Compute)
+	m, err := r.startingModel()
 	if err != nil {
 		return nil, err
 	}
-	m.Params.Init(j.Config.Seed, m.Config.Layers)
-	m.Pack()
 	r.trainer, err = train.New(m, j.Config.Optimizer, j.Threads)
 	return r, err
 }
