@@ -5,8 +5,8 @@
 // "> " or a backslash it goes on in the next line), what follows is its output, errors
 // included. A command must succeed. Its output is compared if the page shows any; in it
 // a line "..." stands for any lines, and "..." in a line for any text; the last digits of
-// decimal numbers, which depend on the CPU level, do not count. A block of language sh is
-// commands, one a line, without output.
+// decimal numbers, which depend on the CPU level, do not count, and commands compute in
+// float32 on all machines. A block of language sh is commands, one a line, without output.
 //
 // The commands of a page run one after another in a fresh copy of the repository, those
 // of one block in one shell, with a3 on the PATH; "go run ." runs that same a3. A command

@@ -28,7 +28,9 @@ type shell struct {
 }
 
 // newShell returns a shell in dir that finds the binary a3 in the folder bin. Commands see
-// a home of their own, and none of the settings of whoever runs the test.
+// a home of their own, and none of the settings of whoever runs the test. They compute in
+// float32, which every machine has: bfloat16, the default where there are tiles for it, may
+// choose another token where two are about equally probable.
 func newShell(t *testing.T, dir, bin string) *shell {
 	t.Helper()
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
@@ -44,7 +46,7 @@ func newShell(t *testing.T, dir, bin string) *shell {
 	}
 	return &shell{dir: dir, env: append(env,
 		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),
-		"HOME="+t.TempDir(), "TERM=dumb", nested+"=1")}
+		"HOME="+t.TempDir(), "TERM=dumb", "A3_COMPUTE=float32", nested+"=1")}
 }
 
 // nested is set for commands that the pages show, so that a go test among them does not
