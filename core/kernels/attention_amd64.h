@@ -30,6 +30,6 @@ GLOBL weight<>(SB), RODATA|NOPTR, $40
 	VFMADD213PS Z17, f, p   \
 	VFMADD213PS Z21, f, p
 
-// WEIGHT: p = exp(s - c/log2(e)); WEIGHTMASK the same, and 0 in the lanes that are not in k.
-#define WEIGHT(c, s, f, p) VFMSUB213PS c, Z16, s; POWER(s, f, p); VSCALEFPS s, p, p
+// WEIGHT: p = exp(s - c/log2(e)) for all lanes; WEIGHTMASK for those in k, and 0 for others.
+#define WEIGHT(k, c, s, f, p) VFMSUB213PS c, Z16, s; POWER(s, f, p); VSCALEFPS s, p, p
 #define WEIGHTMASK(k, c, s, f, p) VFMSUB213PS c, Z16, s; POWER(s, f, p); VSCALEFPS.Z s, p, k, p

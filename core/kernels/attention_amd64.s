@@ -22,6 +22,30 @@ GLOBL mergeHalves<>(SB), RODATA|NOPTR, $64
 // How many groups of 32 keys are a block: keyBlock/32.
 #define BLOCKGROUPS $3
 
+// WEIGHTS turns the scores of four keys to weights, which it stores in pairs of keys and
+// adds up, and steps on.
+#define WEIGHTS(weight) \
+	VMOVUPS   (SI), Z0           \
+	VMOVUPS   128(SI), Z1        \
+	VMOVUPS   256(SI), Z2        \
+	VMOVUPS   384(SI), Z3        \
+	weight(K1, Z15, Z0, Z4, Z8)  \
+	weight(K2, Z15, Z1, Z5, Z9)  \
+	weight(K3, Z15, Z2, Z6, Z10) \
+	weight(K4, Z15, Z3, Z7, Z11) \
+	VADDPS    Z8, Z24, Z24       \
+	VADDPS    Z9, Z25, Z25       \
+	VADDPS    Z10, Z26, Z26      \
+	VADDPS    Z11, Z27, Z27      \
+	VCVTNE2PS2BF16(8, 9, 8)      \
+	VCVTNE2PS2BF16(10, 11, 10)   \
+	VPERMW    Z8, Z22, Z8        \
+	VPERMW    Z10, Z22, Z10      \
+	VMOVDQU64 Z8, (DI)           \
+	VMOVDQU64 Z10, 128(DI)       \
+	ADDQ      $512, SI           \
+	ADDQ      $256, DI
+
 // func attendLanesAMX(o *laneOperands)
 //
 //	AX o, R9 groups of 32 keys in this block, R12 128, R13 halves of 16 lanes
@@ -215,26 +239,7 @@ maxdone:
 	JZ   expmask
 
 exp:
-	VMOVUPS (SI), Z0
-	VMOVUPS 128(SI), Z1
-	VMOVUPS 256(SI), Z2
-	VMOVUPS 384(SI), Z3
-	WEIGHT(Z15, Z0, Z4, Z8)
-	WEIGHT(Z15, Z1, Z5, Z9)
-	WEIGHT(Z15, Z2, Z6, Z10)
-	WEIGHT(Z15, Z3, Z7, Z11)
-	VADDPS Z8, Z24, Z24
-	VADDPS Z9, Z25, Z25
-	VADDPS Z10, Z26, Z26
-	VADDPS Z11, Z27, Z27
-	VCVTNE2PS2BF16(8, 9, 8)
-	VCVTNE2PS2BF16(10, 11, 10)
-	VPERMW Z8, Z22, Z8
-	VPERMW Z10, Z22, Z10
-	VMOVDQU64 Z8, (DI)
-	VMOVDQU64 Z10, 128(DI)
-	ADDQ $512, SI
-	ADDQ $256, DI
+	WEIGHTS(WEIGHT)
 	DECQ CX
 	JNZ  exp
 
@@ -248,30 +253,11 @@ expmasked:
 	VPCMPGTD Z29, Z14, K2
 	VPCMPGTD Z30, Z14, K3
 	VPCMPGTD Z31, Z14, K4
-	VMOVUPS (SI), Z0
-	VMOVUPS 128(SI), Z1
-	VMOVUPS 256(SI), Z2
-	VMOVUPS 384(SI), Z3
-	WEIGHTMASK(K1, Z15, Z0, Z4, Z8)
-	WEIGHTMASK(K2, Z15, Z1, Z5, Z9)
-	WEIGHTMASK(K3, Z15, Z2, Z6, Z10)
-	WEIGHTMASK(K4, Z15, Z3, Z7, Z11)
+	WEIGHTS(WEIGHTMASK)
 	VPADDD Z23, Z28, Z28
 	VPADDD Z23, Z29, Z29
 	VPADDD Z23, Z30, Z30
 	VPADDD Z23, Z31, Z31
-	VADDPS Z8, Z24, Z24
-	VADDPS Z9, Z25, Z25
-	VADDPS Z10, Z26, Z26
-	VADDPS Z11, Z27, Z27
-	VCVTNE2PS2BF16(8, 9, 8)
-	VCVTNE2PS2BF16(10, 11, 10)
-	VPERMW Z8, Z22, Z8
-	VPERMW Z10, Z22, Z10
-	VMOVDQU64 Z8, (DI)
-	VMOVDQU64 Z10, 128(DI)
-	ADDQ $512, SI
-	ADDQ $256, DI
 	DECQ CX
 	JNZ  expmasked
 

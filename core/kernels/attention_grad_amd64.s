@@ -17,15 +17,60 @@ GLOBL zipLow<>(SB), RODATA|NOPTR, $64
 DATA sixteen<>+0(SB)/8, $0x0010001000100010
 GLOBL sixteen<>(SB), RODATA|NOPTR, $8
 
+// PRODUCT: d = p d; PRODUCTMASK the same, and 0 in the lanes that are not in k.
+#define PRODUCT(k, p, d) VMULPS p, d, d
+#define PRODUCTMASK(k, p, d) VMULPS.Z p, d, k, d
+
+// GRADIENTS computes and stores p and ds of two keys, and steps on.
+#define GRADIENTS(weight, product) \
+	VMOVUPS   (SI), Z0           \
+	VMOVUPS   64(SI), Z1         \
+	VMOVUPS   128(SI), Z2        \
+	VMOVUPS   192(SI), Z3        \
+	weight(K1, Z12, Z0, Z4, Z8)  \
+	weight(K2, Z13, Z1, Z5, Z9)  \
+	weight(K3, Z12, Z2, Z6, Z10) \
+	weight(K4, Z13, Z3, Z7, Z11) \
+	VMOVUPS   4096(SI), Z0       \
+	VMOVUPS   4160(SI), Z1       \
+	VMOVUPS   4224(SI), Z2       \
+	VMOVUPS   4288(SI), Z3       \
+	VSUBPS    Z30, Z0, Z0        \
+	VSUBPS    Z31, Z1, Z1        \
+	VSUBPS    Z30, Z2, Z2        \
+	VSUBPS    Z31, Z3, Z3        \
+	product(K1, Z8, Z0)          \
+	product(K2, Z9, Z1)          \
+	product(K3, Z10, Z2)         \
+	product(K4, Z11, Z3)         \
+	VCVTNE2PS2BF16(8, 9, 8)      \
+	VCVTNE2PS2BF16(10, 11, 10)   \
+	VCVTNE2PS2BF16(0, 1, 0)      \
+	VCVTNE2PS2BF16(2, 3, 2)      \
+	VMOVDQU64 Z8, (DI)           \
+	VMOVDQU64 Z10, (DI)(R8*1)    \
+	VMOVDQU64 Z0, (BX)           \
+	VMOVDQU64 Z2, (BX)(R8*1)     \
+	VMOVDQA64 Z0, Z1             \
+	VPERMT2W  Z2, Z22, Z0        \
+	VPERMT2W  Z2, Z23, Z1        \
+	VMOVDQU64 Z0, (R11)          \
+	VMOVDQU64 Z1, 64(R11)        \
+	ADDQ      $256, SI           \
+	LEAQ      (DI)(R8*2), DI     \
+	LEAQ      (BX)(R8*2), BX     \
+	ADDQ      $128, R11
+
 // func gradLanesAMX(o *gradOperands)
 //
 //	AX o, R9 panel of lanes, R12 128, R13 first key of the group of 32
-TEXT ·gradLanesAMX(SB), NOSPLIT, $8-8
+TEXT ·gradLanesAMX(SB), NOSPLIT, $16-8
 	MOVQ o+0(FP), AX
 	MOVQ 0(AX), BX
 	LDTILECFG(3)
 	MOVQ $128, R12
 	XORQ R13, R13
+	MOVQ R13, done-16(SP)
 	WEIGHTCONST
 	VMOVDQU64 zipLow<>(SB), Z22
 	VPBROADCASTQ sixteen<>(SB), Z23
@@ -156,52 +201,28 @@ lower:
 	MOVQ 104(AX), SI
 	MOVQ $16, CX
 
-keys:
+	MOVQ 176(AX), DX
+	MOVQ (DX)(R9*8), DX       // keys that all lanes see
+	SUBQ R13, DX
+	CMPQ DX, $32
+	JGE  all
+
+some:
 	VPCMPGTD Z28, Z14, K1
 	VPCMPGTD Z28, Z15, K2
 	VPCMPGTD Z29, Z14, K3
 	VPCMPGTD Z29, Z15, K4
-	VMOVUPS (SI), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS 128(SI), Z2
-	VMOVUPS 192(SI), Z3
-	WEIGHTMASK(K1, Z12, Z0, Z4, Z8)
-	WEIGHTMASK(K2, Z13, Z1, Z5, Z9)
-	WEIGHTMASK(K3, Z12, Z2, Z6, Z10)
-	WEIGHTMASK(K4, Z13, Z3, Z7, Z11)
-	VMOVUPS 4096(SI), Z0
-	VMOVUPS 4160(SI), Z1
-	VMOVUPS 4224(SI), Z2
-	VMOVUPS 4288(SI), Z3
-	VSUBPS Z30, Z0, Z0
-	VSUBPS Z31, Z1, Z1
-	VSUBPS Z30, Z2, Z2
-	VSUBPS Z31, Z3, Z3
-	VMULPS.Z Z8, Z0, K1, Z0
-	VMULPS.Z Z9, Z1, K2, Z1
-	VMULPS.Z Z10, Z2, K3, Z2
-	VMULPS.Z Z11, Z3, K4, Z3
-	VCVTNE2PS2BF16(8, 9, 8)
-	VCVTNE2PS2BF16(10, 11, 10)
-	VCVTNE2PS2BF16(0, 1, 0)
-	VCVTNE2PS2BF16(2, 3, 2)
+	GRADIENTS(WEIGHTMASK, PRODUCTMASK)
 	VPADDD Z27, Z28, Z28
 	VPADDD Z27, Z29, Z29
-	VMOVDQU64 Z8, (DI)
-	VMOVDQU64 Z10, (DI)(R8*1)
-	VMOVDQU64 Z0, (BX)
-	VMOVDQU64 Z2, (BX)(R8*1)
-	VMOVDQA64 Z0, Z1
-	VPERMT2W Z2, Z22, Z0
-	VPERMT2W Z2, Z23, Z1
-	VMOVDQU64 Z0, (R11)
-	VMOVDQU64 Z1, 64(R11)
-	ADDQ $256, SI
-	LEAQ (DI)(R8*2), DI
-	LEAQ (BX)(R8*2), BX
-	ADDQ $128, R11
 	DECQ CX
-	JNZ  keys
+	JNZ  some
+	JMP  nextpanel
+
+all:
+	GRADIENTS(WEIGHT, PRODUCT)
+	DECQ CX
+	JNZ  all
 
 nextpanel:
 	INCQ R9
@@ -270,14 +291,14 @@ lanes:
 	SHLQ $1, CX
 	ADDQ CX, 56(AX)
 	ADDQ CX, 64(AX)
-	ADDQ $32, 152(AX)
-	MOVQ 152(AX), R13
+	ADDQ $32, done-16(SP)
+	MOVQ done-16(SP), R13
 	DECQ 128(AX)
 	JNZ  group
 
 	// dq [dim][32] = keys as columns [dim][keys] ds in pairs of keys, panel by panel.
 	XORQ R9, R9
-	MOVQ 176(AX), DI
+	MOVQ 168(AX), DI
 
 query:
 	MOVQ 96(AX), BX
@@ -285,7 +306,7 @@ query:
 	ADDQ $31, R13
 	SHRQ $5, R13              // groups of 32 keys
 	JZ   nextquery
-	MOVQ 160(AX), SI
+	MOVQ 152(AX), SI
 	MOVQ 144(AX), R11
 
 queries:
@@ -293,7 +314,7 @@ queries:
 	TILEZERO(1)
 	TILEZERO(2)
 	TILEZERO(3)
-	MOVQ 168(AX), R8
+	MOVQ 160(AX), R8
 	MOVQ SI, DX
 	MOVQ R8, R10
 	SHLQ $4, R10

@@ -176,17 +176,17 @@ type gradOperands struct {
 	groups     int              // of 32 keys, at least 1
 	panels     int              // at least 1
 	steps      int              // w/32
-	done       int              // keys, 0 at the start
 	columns    unsafe.Pointer   // [w][keyStride]: keys as columns
 	columnStep int              // bytes between its rows
 	dq         unsafe.Pointer   // [panels][w][32] float32, of panels that see a key
+	shortest   *[gradPanels]int // keys that all lanes of a panel see
 }
 
 // gradScratch is working memory of the backward pass on tiles.
 type gradScratch struct {
 	op                gradOperands
 	lanes             [gradPanels]gradLanes
-	longest           [gradPanels]int
+	longest, shortest [gradPanels]int
 	outStack, doStack []uint16 // [32][w]
 	q, dout           []uint16
 	qPairs, doutPairs []uint16
@@ -225,7 +225,7 @@ func (k *Kernels) attendGradTiles(dq, dk, dv Mat, dout, out, q Rows, ends []int3
 						config: &k.config[panelWidth], q: ptr(b.q, 0), dout: ptr(b.dout, 0), qPairs: ptr(b.qPairs, 0), doutPairs: ptr(b.doutPairs, 0),
 						keys: ptr(kv.keyRows(h.g), k0*w), values: ptr(b.values, 0), dk: ptr(sumK, 0), dv: ptr(sumV, 0),
 						dsPairs: ptr(grow(&b.dsPairs, gradPanels*gradKeys*panelWidth), 0), dsStep: gradKeys * panelWidth * 2,
-						lanes: &b.lanes, longest: &b.longest, scores: ptr(grow(&b.scores, 2*panelWidth*panelWidth), 0),
+						lanes: &b.lanes, longest: &b.longest, shortest: &b.shortest, scores: ptr(grow(&b.scores, 2*panelWidth*panelWidth), 0),
 						p: ptr(grow(&b.p, gradPanels*panelWidth*panelWidth), 0), ds: ptr(grow(&b.ds, gradPanels*panelWidth*panelWidth), 0),
 						groups: (longest + 31) / 32, panels: panels, steps: w / 32,
 						columns: ptr(b.keys, 0), columnStep: 2 * keyStride, dq: ptr(grow(&b.dq, gradPanels*panelWidth*w), 0),
@@ -281,7 +281,11 @@ func (k *Kernels) loadGradLanes(h heads, dout, out, q Rows, ends []int32, lse []
 		first, n := l0+p*panelWidth, min(panelWidth, lanes-p*panelWidth)
 		x := &b.lanes[p]
 		clear(x.ends[n:])
-		_, longest := h.seen(x.ends[:n], ends, first, k0)
+		shortest, longest := h.seen(x.ends[:n], ends, first, k0)
+		if n < panelWidth {
+			shortest = 0
+		}
+		b.shortest[p] = shortest
 		b.longest[p] = min(max(longest, 0), gradKeys)
 		most = max(most, b.longest[p])
 		h.gather(stack, q, first, n, &s.rows)
