@@ -19,6 +19,8 @@ type tileOperands struct {
 	acc     int            // 0: c is overwritten
 	to      target         // unused by tileRows
 	advance uintptr        // bytes between results of blocks; unused by tileRows
+	_       uintptr        // what is next asked for of the bytes behind the panel
+	ahead   uintptr        // where that ends; unused by tileRows
 }
 
 // panelTiles computes tiles [panels][m][32] = a b, or adds to them, for m rows of bf16
@@ -36,6 +38,7 @@ type tileOperands struct {
 func (k *Kernels) panelTiles(tile, a unsafe.Pointer, stride int, b unsafe.Pointer, m, inner, panels int, acc bool, to target) {
 	o := tileOperands{a: a, b: b, c: tile, stride: uintptr(stride) * 2, steps: inner / 32, next: uintptr(m) * 128,
 		last: unsafe.Add(b, (panels*inner-32)*64)}
+	o.ahead = uintptr(o.last) + 2048 + uintptr(inner*64) // as much again: the next step or panel, or nothing of use
 	if acc {
 		o.acc = 1
 	}

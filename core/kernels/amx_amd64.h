@@ -35,19 +35,29 @@
 
 // One step of a product for up to 32 rows of a, from DX and R11, R9 bytes apart, and a
 // panel of b at BX: c += a b in tiles 0 to 3. Rows of a pass by and leave the first-level
-// cache to the panel.
-#define STEP32(TDP) \
+// cache to the panel. EVEN and ODD stand between its instructions.
+#define STEP32(TDP, EVEN, ODD) \
+	EVEN(0); \
 	TILELOADDT1(4, 2, 9, 0); \
+	ODD(1); \
 	TILELOADD(6, 3, 12, 0); \
+	EVEN(2); \
 	TILELOADD(7, 3, 12, 64); \
+	ODD(3); \
 	TDP(0, 4, 6); \
+	EVEN(4); \
 	TILELOADDT1(5, 11, 9, 0); \
+	ODD(5); \
 	TDP(1, 4, 7); \
+	EVEN(6); \
 	TDP(2, 5, 6); \
+	ODD(7); \
 	TDP(3, 5, 7); \
 	ADDQ $64, DX; \
 	ADDQ $64, R11; \
 	ADDQ $2048, BX
+
+#define NOTHING(i)
 
 // LOOKAHEAD points R13 to what the next step will read of b, which must not lie behind
 // the last step of all, at 64(AX).
@@ -56,45 +66,32 @@
 	CMPQ R13, 64(AX); \
 	CMOVQHI 64(AX), R13
 
-// AHEAD reads 256 bytes for the next step, and forgets them. Between the instructions of
+// AHEAD reads an eighth of that, 256 bytes, and forgets it. Between the instructions of
 // this step such loads keep memory busy all the time; prefetches do that less well.
-#define AHEAD(off) VMOVDQU64 (off)(R13), Z0; VMOVDQU64 (off+64)(R13), Z0; VMOVDQU64 (off+128)(R13), Z0; VMOVDQU64 (off+192)(R13), Z0
+#define AHEAD(i) VMOVDQU64 (i*256)(R13), Z0; VMOVDQU64 (i*256+64)(R13), Z0; VMOVDQU64 (i*256+128)(R13), Z0; VMOVDQU64 (i*256+192)(R13), Z0
+#define STEP32AHEAD(TDP) STEP32(TDP, AHEAD, AHEAD)
 
-#define STEP32AHEAD(TDP) \
-	AHEAD(0); \
-	TILELOADDT1(4, 2, 9, 0); \
-	AHEAD(256); \
-	TILELOADD(6, 3, 12, 0); \
-	AHEAD(512); \
-	TILELOADD(7, 3, 12, 64); \
-	AHEAD(768); \
-	TDP(0, 4, 6); \
-	AHEAD(1024); \
-	TILELOADDT1(5, 11, 9, 0); \
-	AHEAD(1280); \
-	TDP(1, 4, 7); \
-	AHEAD(1536); \
-	TDP(2, 5, 6); \
-	AHEAD(1792); \
-	TDP(3, 5, 7); \
-	ADDQ $64, DX; \
-	ADDQ $64, R11; \
-	ADDQ $2048, BX
+// NEXT asks for a part of what lies at R13 and will be wanted after this panel, in the
+// second-level cache: 256, 512, 1024 or 2048 bytes in a step.
+#define NEXT256(i) PREFETCHT1 (i*32)(R13)
+#define NEXT512(i) PREFETCHT1 (i*64)(R13)
+#define NEXT1024(i) PREFETCHT1 (i*128)(R13); PREFETCHT1 (i*128+64)(R13)
+#define NEXT2048(i) NEXT1024((i*2)); NEXT1024((i*2+1))
 
 // The same for up to 16 rows of a: tiles 0 and 1.
 #define STEP16AHEAD(TDP) \
 	AHEAD(0); \
-	AHEAD(256); \
+	AHEAD(1); \
 	TILELOADD(6, 3, 12, 0); \
-	AHEAD(512); \
+	AHEAD(2); \
 	TILELOADD(4, 2, 9, 0); \
-	AHEAD(768); \
+	AHEAD(3); \
 	TDP(0, 4, 6); \
-	AHEAD(1024); \
-	AHEAD(1280); \
+	AHEAD(4); \
+	AHEAD(5); \
 	TILELOADD(7, 3, 12, 64); \
-	AHEAD(1536); \
-	AHEAD(1792); \
+	AHEAD(6); \
+	AHEAD(7); \
 	TDP(1, 4, 7); \
 	ADDQ $64, DX; \
 	ADDQ $2048, BX

@@ -50,17 +50,61 @@ load:
 
 choose:
 	CMPQ CX, 48(AX)
-	JNE  step
+	JNE  later
 
 first:
 	LOOKAHEAD
 	STEP32AHEAD(TDPBF16PS)
 	DECQ R8
 	JNZ  first
+	MOVQ BX, 136(AX)          // what follows the panel
+	JMP  store
+
+later:                            // blocks share the reading of what follows
+	MOVQ 136(AX), R13
+	CMPQ R13, 144(AX)
+	JCC  step
+	CMPQ 48(AX), $2
+	JEQ  next2048
+	CMPQ 48(AX), $4
+	JLT  next1024
+	CMPQ 48(AX), $8
+	JLT  next512
+
+next256:
+	STEP32(TDPBF16PS, NEXT256, NOTHING)
+	ADDQ $256, R13
+	DECQ R8
+	JNZ  next256
+	MOVQ R13, 136(AX)
+	JMP  store
+
+next512:
+	STEP32(TDPBF16PS, NEXT512, NEXT512)
+	ADDQ $512, R13
+	DECQ R8
+	JNZ  next512
+	MOVQ R13, 136(AX)
+	JMP  store
+
+next1024:
+	STEP32(TDPBF16PS, NEXT1024, NEXT1024)
+	ADDQ $1024, R13
+	DECQ R8
+	JNZ  next1024
+	MOVQ R13, 136(AX)
+	JMP  store
+
+next2048:
+	STEP32(TDPBF16PS, NEXT2048, NEXT2048)
+	ADDQ $2048, R13
+	DECQ R8
+	JNZ  next2048
+	MOVQ R13, 136(AX)
 	JMP  store
 
 step:
-	STEP32(TDPBF16PS)
+	STEP32(TDPBF16PS, NOTHING, NOTHING)
 	DECQ R8
 	JNZ  step
 
