@@ -59,7 +59,7 @@ func quantize(dst []int8, x []float32) float32 {
 		return scale
 	}
 	for i, v := range x {
-		dst[i] = int8(toInt(v * inverse))
+		dst[i] = int8(toInt(float32(v * inverse))) // the conversion keeps a fused multiply-add away
 	}
 	return scale
 }
