@@ -54,8 +54,8 @@ func BenchmarkDecode(b *testing.B) {
 				p := model.NewParams(&shape.config)
 				p.Init(1, shape.config.Layers)
 				m := loaded(b, p, shape.config, kernels.Best(), typ)
-				for _, n := range []int{1, 64} {
-					docs := benchDocuments(n, m.Config.Vocab)
+				for _, n := range []int{1, 64} { // at a time
+					docs := benchDocuments(max(n, 8), m.Config.Vocab)
 					for _, d := range []struct {
 						name    string
 						decider Decider
@@ -63,7 +63,7 @@ func BenchmarkDecode(b *testing.B) {
 						for _, threads := range []int{1, 2} {
 							b.Run(fmt.Sprintf("documents=%d/%s/threads=%d", n, d.name, threads), func(b *testing.B) {
 								o := DefaultOptions()
-								o.Threads = threads
+								o.Threads, o.MaxDocuments = threads, n
 								e := newEngine(b, m, o)
 								if _, err := decodeAll(b.Context(), e, d.decider, docs); err != nil {
 									b.Fatal(err)
@@ -74,7 +74,7 @@ func BenchmarkDecode(b *testing.B) {
 										b.Fatal(err)
 									}
 								}
-								tokens := float64(n * blanks * b.N)
+								tokens := float64(len(docs) * blanks * b.N)
 								b.ReportMetric(tokens/b.Elapsed().Seconds(), "tokens/s")
 								b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/tokens, "cpu-µs/token")
 							})

@@ -50,7 +50,7 @@ func (ws *Workspace) attendAll(b *Batch, l, first int) {
 	for i := range t.blocks {
 		work += t.blocks[i].q.N * t.blocks[i].cache.Len() * c.queryWidth()
 	}
-	if ws.team != nil && work >= shareWork {
+	if ws.team != nil && work >= 4*shareWork {
 		ws.team.Do(len(t.blocks)*c.KVHeads, t)
 	} else {
 		for i := range t.blocks {

@@ -31,11 +31,15 @@ func (ws *Workspace) share(n int) {
 	ws.byColumns = ws.team != nil && !ws.byRows
 }
 
-// pieces returns in how many pieces the team does work of n equal units: one a member,
-// or a few, so that one that comes late gets less.
-func (ws *Workspace) pieces(n int) int {
+// pieceWork is how many weights a piece of a product has at most: those are read in some
+// ten microseconds.
+const pieceWork = 1 << 17
+
+// pieces returns in how many pieces the team does products of n panels with so many
+// weights: as many for each member, and at least one.
+func (ws *Workspace) pieces(n, weights int) int {
 	size := ws.team.Size()
-	return min(n, size*min(max(n/(8*size), 1), 4))
+	return min(n, size*((weights+size*pieceWork-1)/(size*pieceWork)))
 }
 
 // product is c = a b, or c = base + a b if base is not the zero value; it may be c.
@@ -78,11 +82,12 @@ func (t *productTask) Piece(member, i int) {
 // mul computes products that do not depend on each other.
 func (ws *Workspace) mul(list ...product) {
 	t := &ws.products
-	work := 0
+	work, weights := 0, 0
 	t.panels = 0
 	for i := range list {
 		p := &list[i]
 		work += p.a.N * p.b.K * p.b.N
+		weights += p.b.K * p.b.N
 		t.panels += p.b.Count()
 	}
 	if !ws.byColumns || work < shareWork {
@@ -92,7 +97,7 @@ func (ws *Workspace) mul(list ...product) {
 		}
 		return
 	}
-	t.ws, t.list, t.pieces = ws, append(t.list[:0], list...), ws.pieces(t.panels)
+	t.ws, t.list, t.pieces = ws, append(t.list[:0], list...), ws.pieces(t.panels, weights)
 	ws.team.Do(t.pieces, t)
 }
 
@@ -119,7 +124,7 @@ func (ws *Workspace) mulGated(ffn, gate, up, a kernels.Rows, w *linear) {
 		return
 	}
 	t := &ws.gated
-	*t = gatedTask{ws: ws, ffn: ffn, a: a, gate: w.gate, up: w.up, pieces: ws.pieces(w.gate.Count())}
+	*t = gatedTask{ws: ws, ffn: ffn, a: a, gate: w.gate, up: w.up, pieces: ws.pieces(w.gate.Count(), 2*w.gate.K*w.gate.N)}
 	ws.team.Do(t.pieces, t)
 }
 
