@@ -75,7 +75,7 @@ func (k *Kernels) MulSum(c Mat, s *Scratch, terms ...Term) {
 // mulSum is MulSum on tiles.
 func (k *Kernels) mulSum(to result, s *Scratch, terms ...Term) {
 	m, n := terms[0].A.N, terms[0].B.N
-	step := rowsAtOnce(terms[0].B.inner)
+	step := evenly(m, rowsAtOnce(terms[0].B.inner))
 	for r0 := 0; r0 < m; r0 += step {
 		rows := min(step, m-r0)
 		whole := rows &^ (panelWidth - 1)
@@ -221,10 +221,17 @@ func eachStep(rows, inner, step int, f func(l0, n int)) {
 	if rows <= panelWidth {
 		step = inner
 	}
-	step = roundUp(inner/((inner+step-1)/step), 32) // about equal
+	step = evenly(inner, step)
 	for l0 := 0; l0 < inner; l0 += step {
 		f(l0, min(step, inner-l0))
 	}
+}
+
+// evenly returns the length of the parts, multiples of 32, when n is cut in as few as can
+// be of at most so many, a multiple of 32 too.
+func evenly(n, most int) int {
+	parts := max((n+most-1)/most, 1)
+	return max(roundUp((n+parts-1)/parts, panelWidth), panelWidth)
 }
 
 // mulWide computes tile [a.N][32] = a b in float32 for the panel of b at column n0.

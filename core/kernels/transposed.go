@@ -36,8 +36,8 @@ func (k *Kernels) MulTransposed(c Mat, a, b Rows, acc bool, s *Scratch) {
 	}
 }
 
-// mulTransposedTiles packs b as panels in pairs of rows and turns the columns of a,
-// blockM at a time, to rows. Both go through the rows 32 at a time, so that what is read
+// mulTransposedTiles packs b as panels in pairs of rows and turns the columns of a, as many
+// as stay in the second-level cache, to rows. Both go through the rows 32 at a time, so that what is read
 // lies side by side.
 func (k *Kernels) mulTransposedTiles(c Mat, a, b Rows, acc bool, s *Scratch) {
 	to := result{c: c}
@@ -52,10 +52,11 @@ func (k *Kernels) mulTransposedTiles(c Mat, a, b Rows, acc bool, s *Scratch) {
 			k.pairRows(right[n0*inner+r0*panelWidth:][:32*panelWidth], b, r0, n0)
 		}
 	}
-	tile := s.tileRows(0, blockM)
+	step := evenly(a.Cols, rowsAtOnce(inner))
+	tile := s.tileRows(0, step)
 	block := grow(&s.block, 32*panelWidth)
-	for m0 := 0; m0 < a.Cols; m0 += blockM {
-		m := min(blockM, a.Cols-m0)
+	for m0 := 0; m0 < a.Cols; m0 += step {
+		m := min(step, a.Cols-m0)
 		s.turned.Resize(BF16, roundUp(m, panelWidth), inner)
 		for r0 := 0; r0 < a.N; r0 += 32 {
 			for i := 0; i < m; i += panelWidth {
