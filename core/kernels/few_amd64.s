@@ -7,7 +7,8 @@
 //
 //	for l := range n { tile[i,j] = fma(a[i,l], b[l,j], tile[i,j]) }
 //
-// from zero, one accumulator an element in ascending l, as the float32 tiles do it.
+// from zero, one accumulator an element in ascending l, as the float32 tiles do it. b is
+// asked for 2 KiB ahead.
 //
 // Arguments are (tile, a *float32, stride uintptr, b *uint16, pairs int): stride in bytes
 // between rows of a; a pair of inner indices is 128 bytes of b.
@@ -97,6 +98,8 @@ TEXT name(SB), NOSPLIT, $0-40; \
 	HIGH; \
 	ZERO; \
 loop: \
+	PREFETCHT0 2048(BX); \
+	PREFETCHT0 2112(BX); \
 	STEP(ROWS); \
 	DECQ CX; \
 	JNZ loop; \
