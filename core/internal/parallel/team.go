@@ -7,9 +7,9 @@ import (
 )
 
 // spinTurns is how often a member of a team looks for the next piece of work before it
-// parks: some 50 microseconds. To wake a thread takes about as long, the gaps between the
-// pieces of a decode step are shorter.
-const spinTurns = 50_000
+// parks: some 200 microseconds. To wake a thread takes a quarter of it, and the gaps between
+// the pieces of a decode step are shorter, also with many documents.
+const spinTurns = 200_000
 
 // Task is work in pieces that do not depend on each other.
 type Task interface {
