@@ -108,9 +108,9 @@ func TestInit(t *testing.T) {
 			squares += float64(v) * float64(v)
 		}
 		n := float64(len(tensor.Data))
-		want := 0.02
+		want := 1 / math.Sqrt(float64(tensor.Shape[len(tensor.Shape)-1]))
 		if strings.HasSuffix(tensor.Name, "o_proj.weight") || strings.HasSuffix(tensor.Name, "down_proj.weight") {
-			want = 0.02 / math.Sqrt(2*float64(c.Layers))
+			want /= math.Sqrt(2 * float64(c.Layers))
 		}
 		switch {
 		case tensor.IsNorm():
