@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -132,9 +133,16 @@ func (f *decodeFlags) load(cmd *cobra.Command, env *Env) (*decoder, error) {
 	if err != nil {
 		return nil, err
 	}
+	ownGarbage := env.lookup("GOGC") == "" // else it is the user's
+	if ownGarbage {
+		debug.SetGCPercent(garbagePercent(1 << 62)) // while it is read
+	}
 	l, err := models.Load(cmd.Context(), f.model, k, compute)
 	if err != nil {
 		return nil, &usageError{err}
+	}
+	if ownGarbage {
+		debug.SetGCPercent(garbagePercent(l.Model.Bytes()))
 	}
 	o, err := f.options(l)
 	if err != nil {
@@ -151,6 +159,10 @@ func (f *decodeFlags) load(cmd *cobra.Command, env *Env) (*decoder, error) {
 func (d *decoder) computedIn() string {
 	return fmt.Sprintf("compute %s %s", d.Model.Type, d.Model.Kernels().Level())
 }
+
+// garbagePercent is how much of the heap may be garbage, beside weights of n bytes: about
+// 64 MiB, or a quarter. Go's default of 100 % could hold the memory of a large model twice.
+func garbagePercent(n int) int { return min(max(100*(64<<20)/max(n, 1), 25), 100) }
 
 // decider is the strategy as the engine takes it.
 func (d *decoder) decider() decode.Decider {
