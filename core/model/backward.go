@@ -28,7 +28,7 @@ func (ws *Workspace) backward(b *Batch, g *Gradient, shard int) {
 		a, x := &ws.acts[0], kernels.NewMat(ws.inputs[l], rows, c.Hidden)
 		if ws.Recompute {
 			ws.attention(b, l, a, x, first, tables, false)
-			ws.feedForward(l, a, kernels.NewMat(ws.inputs[l+1], rows, c.Hidden), first, true)
+			ws.feedForward(l, a, kernels.NewMat(ws.inputs[l+1], rows, c.Hidden), first, true, true)
 		} else {
 			a = &ws.acts[l]
 		}

@@ -59,7 +59,7 @@ func (ws *Workspace) run(b *Batch, keep bool) {
 		a := &ws.acts[min(l, acts-1)]
 		first := ws.first(b, l)
 		ws.attention(b, l, a, x, first, tables, true)
-		ws.feedForward(l, a, y, first, keep)
+		ws.feedForward(l, a, y, first, keep && !ws.Recompute, false)
 		x = y
 	}
 	first := ws.first(b, c.Layers-1)
@@ -85,6 +85,7 @@ type layer struct {
 	content, first int         // content rows; the first row that has a query
 	tables         *ropeTables
 	store, keep    bool
+	again          bool // only what the backward needs is computed, a second time
 }
 
 // attention computes a.mid = x + attention(norm(x)) for the rows [first, R) of layer l.
@@ -152,10 +153,11 @@ func (ws *Workspace) addAttention(tmp *Workspace, from, to int) {
 }
 
 // feedForward computes y = base + down(silu(gate(n)) * up(n)), n = norm(a.mid), for the
-// rows [first, R) of layer l; keep saves gate(n) and up(n).
-func (ws *Workspace) feedForward(l int, a *activations, y kernels.Mat, first int, keep bool) {
+// rows [first, R) of layer l; keep saves gate(n) and up(n), and again computes nothing
+// behind them.
+func (ws *Workspace) feedForward(l int, a *activations, y kernels.Mat, first int, keep, again bool) {
 	c, rows := &ws.m.Config, y.Rows
-	ws.now = layer{w: &ws.m.w.layers[l], a: a, y: y, keep: keep}
+	ws.now = layer{w: &ws.m.w.layers[l], a: a, y: y, keep: keep, again: again}
 	grow(&a.rstdPost, rows)
 	if keep {
 		ws.resize(&a.gate, rows, c.FFN)
@@ -175,6 +177,9 @@ func (ws *Workspace) addFeedForward(tmp *Workspace, from, to int) {
 		gate, up = n.a.gate.Slice(from, to), n.a.up.Slice(from, to)
 	}
 	tmp.mulGated(ffn, gate, up, normed, &n.w.fwd)
+	if n.again {
+		return
+	}
 	base := mid
 	if c.Residual == ResidualOfficial {
 		k.RMSNormApply(kernels.FloatRows(out), mid, n.w.normPost, rstd)
