@@ -15,6 +15,7 @@ import (
 	"github.com/any-order/a3/connectors"
 	"github.com/any-order/a3/connectors/file"
 	"github.com/any-order/a3/core/checkpoint"
+	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/pipeline/infill/record"
 	"github.com/any-order/a3/pipeline/training"
 	"github.com/any-order/a3/tokenize"
@@ -141,6 +142,9 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	k, compute, err := f.kernels(env)
 	if err != nil {
 		return err
+	}
+	if compute == kernels.Int8 {
+		return usagef("--compute int8 is for models that are only read; train in float32 or bf16")
 	}
 	var from *checkpoint.Model
 	if f.from != "" {
