@@ -37,7 +37,7 @@ type Options struct {
 	Shards int `json:"shards" yaml:"shards"`
 
 	// Recompute computes the activations of a layer a second time in the backward
-	// instead of keeping them: less memory for 3 to 13 % more time (MODEL.md). It changes
+	// instead of keeping them: less memory for 5 to 13 % more time (MODEL.md). It changes
 	// no bit of the result.
 	Recompute bool `json:"recompute" yaml:"recompute"`
 }

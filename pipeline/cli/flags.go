@@ -54,8 +54,8 @@ type computeFlags struct {
 func (f *computeFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.IntVar(&f.threads, "threads", 0, "goroutines that compute; 0 = one for each CPU. It never changes a result")
-	flags.StringVar(&f.cpu, "cpu", "", "CPU level: amx, avx512, avx2 or portable; empty = the best. Equal bytes are promised on one level")
-	flags.StringVar(&f.compute, "compute", "", "what products are computed in: float32, bf16, or int8 (weights of 8 bits, not for training); empty = bf16 where the CPU has tiles for it, else float32. Equal bytes are promised for one of them")
+	flags.StringVar(&f.cpu, "cpu", "", "CPU level: amx, avx512, avx2 or portable; empty = A3_CPU of the environment, else the best. Equal bytes are promised on one level")
+	flags.StringVar(&f.compute, "compute", "", "what products are computed in: float32, bf16, or int8 (weights of 8 bits, not for training); empty = A3_COMPUTE of the environment, else bf16 where the CPU has tiles for it, else float32. Equal bytes are promised for one of them")
 }
 
 func (f *computeFlags) threadCount() int {

@@ -69,7 +69,7 @@ The settings and their defaults are printed by --dry-run, as YAML that --config 
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of weights, shuffling and groupings (overrides the configuration)")
 	flags.StringVar(&f.recordTo, "record", "", "folder that receives every batch as Arrow IPC")
 	flags.StringVar(&f.replayOf, "replay", "", "folder of recorded batches to train on, instead of drawing them")
-	flags.BoolVar(&f.anyCPU, "any-cpu", false, "resume on another CPU level, giving up equal bits")
+	flags.BoolVar(&f.anyCPU, "any-cpu", false, "resume on another CPU level or in another compute type, giving up equal bits")
 	flags.BoolVar(&f.strict, "strict", false, "stop at the first bad record instead of leaving it out")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the settings and stop")
 	return cmd
