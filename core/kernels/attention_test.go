@@ -143,15 +143,15 @@ func (c attentionCase) reference() attentionReference {
 // bf16 by 1/256 at most. A stored result is rounded once more.
 func (c attentionCase) close(t *testing.T, what string, got []float32, want []sum, stored bool) {
 	t.Helper()
-	rel, last := 2e-5, 0.0
+	var rel, last float64
 	if c.typ == BF16 {
-		rel += 1.0 / 256
+		rel = 1.0 / 256
 		if stored {
 			last = 1.0 / 256
 		}
 	}
 	for i, w := range want {
-		if tol := rel*w.size + last*math.Abs(w.value) + 2e-5; !(math.Abs(float64(got[i])-w.value) <= tol) {
+		if tol := rel*w.size + last*math.Abs(w.value) + 1e-5*(1+math.Abs(w.value)); !(math.Abs(float64(got[i])-w.value) <= tol) {
 			t.Fatalf("%s: %s[%d] is %v, want %v within %v", c, what, i, got[i], w.value, tol)
 		}
 	}
