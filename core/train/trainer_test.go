@@ -274,7 +274,7 @@ func TestLearnsByHeart(t *testing.T) {
 		last = stats
 	}
 	// The first logits have a variance of about one, which costs half a nat.
-	if math.Abs(first.Loss-math.Log(23)-0.5) > 0.3 || last.Loss > 0.4 {
+	if math.Abs(first.Loss-math.Log(23)-0.5) > 0.1 || last.Loss > 0.4 {
 		t.Errorf("loss %v at first, want about log 23 + 0.5; %v at last, want below 0.4", first.Loss, last.Loss)
 	}
 }
