@@ -29,7 +29,7 @@ type trainFlags struct {
 	inputFlags
 	computeFlags
 	output, config, tokenizer string
-	from                      string
+	init                      string
 	recordTo, replayOf        string
 	steps                     int
 	seed                      uint64
@@ -64,7 +64,7 @@ The settings and their defaults are printed by --dry-run, as YAML that --config 
 	flags.StringVarP(&f.output, "output", "o", "", "directory of checkpoints, log and model")
 	flags.StringVar(&f.config, "config", "", "YAML file with the settings")
 	flags.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer.json to use instead of learning a vocabulary")
-	flags.StringVar(&f.from, "from", "", "model directory to start from instead of random weights; shape and tokenizer are its own")
+	flags.StringVar(&f.init, "init", "", "model directory to start from instead of random weights; shape and tokenizer are its own")
 	flags.IntVar(&f.steps, "steps", 0, "optimizer steps of the whole run (overrides the configuration)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of weights, shuffling and groupings (overrides the configuration)")
 	flags.StringVar(&f.recordTo, "record", "", "folder that receives every batch as Arrow IPC")
@@ -146,18 +146,18 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	if compute == kernels.Int8 {
 		return usagef("--compute int8 is for models that are only read; train in float32 or bf16")
 	}
-	var from *checkpoint.Model
-	if f.from != "" {
-		if from, err = checkpoint.OpenModel(f.from); err != nil {
-			return usagef("--from: %w", err)
+	var initial *checkpoint.Model
+	if f.init != "" {
+		if initial, err = checkpoint.OpenModel(f.init); err != nil {
+			return usagef("--init: %w", err)
 		}
-		defer from.Close()
+		defer initial.Close()
 	}
 	texts, err := f.read(ctx, env)
 	if err != nil {
 		return err
 	}
-	tok, err := f.vocabulary(ctx, c, from, texts)
+	tok, err := f.vocabulary(ctx, c, initial, texts)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	fmt.Fprintf(env.Stderr, "%d documents, %d tokens, vocabulary %d, CPU level %s, compute %s, %d threads\n", corpus.Len(), corpus.Tokens(), tok.Vocab(), k.Level(), compute, f.threadCount())
 	progress := newTrainProgress(env.status)
 	job := training.Job{
-		Config: c, Corpus: corpus, Tokenizer: tok, From: from, Dir: f.output, Threads: f.threadCount(), Kernels: k, Compute: compute,
+		Config: c, Corpus: corpus, Tokenizer: tok, Init: initial, Dir: f.output, Threads: f.threadCount(), Kernels: k, Compute: compute,
 		RecordTo: f.recordTo, ReplayOf: f.replayOf, AnyLevel: f.anyCPU, Tool: "a3 " + version(), Report: progress.report,
 		Warn: func(text string) { fmt.Fprintf(env.Stderr, "passed over a damaged checkpoint: %s\n", text) },
 		Stop: env.Stop,
@@ -220,7 +220,7 @@ func (f *trainFlags) read(ctx context.Context, env *Env) ([]training.Text, error
 // vocabulary returns the tokenizer that the user named, else that of the model to start
 // from or of the run to be resumed, else one that is learned from the documents, which is
 // the same every time.
-func (f *trainFlags) vocabulary(ctx context.Context, c training.Config, from *checkpoint.Model, texts []training.Text) (*tokenize.Tokenizer, error) {
+func (f *trainFlags) vocabulary(ctx context.Context, c training.Config, initial *checkpoint.Model, texts []training.Text) (*tokenize.Tokenizer, error) {
 	if f.tokenizer != "" {
 		tok, err := tokenize.Load(f.tokenizer)
 		if err != nil {
@@ -228,10 +228,10 @@ func (f *trainFlags) vocabulary(ctx context.Context, c training.Config, from *ch
 		}
 		return tok, nil
 	}
-	if from != nil {
-		tok, err := tokenize.Parse(from.Tokenizer)
+	if initial != nil {
+		tok, err := tokenize.Parse(initial.Tokenizer)
 		if err != nil {
-			return nil, usagef("--from: the model's tokenizer.json: %w", err)
+			return nil, usagef("--init: the model's tokenizer.json: %w", err)
 		}
 		return tok, nil
 	}

@@ -16,7 +16,7 @@ import (
 
 // Config is all that determines a run beside the documents. Default fills it.
 type Config struct {
-	From       string           `yaml:"-" json:"from,omitempty"` // digest of the model that the run starts from; Run sets it
+	Init       string           `yaml:"-" json:"init,omitempty"` // digest of the model that the run starts from; Run sets it
 	Model      Shape            `yaml:"model" json:"model"`
 	Vocab      int              `yaml:"vocab" json:"vocab"`           // size of the vocabulary to learn, if no tokenizer is given
 	Seed       uint64           `yaml:"seed" json:"seed"`             // of weights, shuffling and groupings

@@ -22,7 +22,7 @@ type Job struct {
 	Corpus    *batching.Corpus
 	Tokenizer *tokenize.Tokenizer
 	Dir       string            // of checkpoints, the log and the final model
-	From      *checkpoint.Model // whose weights the run starts from, with its tokenizer; nil = random ones
+	Init      *checkpoint.Model // whose weights the run starts from, with its tokenizer; nil = random ones
 	Threads   int
 	Kernels   *kernels.Kernels
 	Compute   kernels.Type // what products are computed in: Float32 or BF16

@@ -11,21 +11,21 @@ import (
 // adopt takes the shape of the model that the run starts from into the settings, and its
 // digest, so that a run is resumed with the model that it began with.
 func (j *Job) adopt(ctx context.Context) error {
-	if j.From == nil {
+	if j.Init == nil {
 		return nil
 	}
-	digest, err := j.From.Digest(ctx)
+	digest, err := j.Init.Digest(ctx)
 	if err != nil {
 		return fmt.Errorf("model to start from: %w", err)
 	}
-	from := j.From.Config
+	from := j.Init.Config
 	if vocab := j.Tokenizer.Vocab(); vocab != from.VocabSize {
 		return fmt.Errorf("model to start from: it has %d tokens, the tokenizer %d; use the tokenizer of the model", from.VocabSize, vocab)
 	}
 	if err := j.Config.Given.UnmarshalText([]byte(from.Given)); err != nil {
 		return fmt.Errorf("model to start from: %w", err)
 	}
-	j.Config.From, j.Config.Vocab = digest.String(), from.VocabSize
+	j.Config.Init, j.Config.Vocab = digest.String(), from.VocabSize
 	j.Config.Model = Shape{
 		Hidden: from.HiddenSize, FFN: from.IntermediateSize, Layers: from.NumHiddenLayers,
 		Heads: from.NumAttentionHeads, KVHeads: from.NumKeyValueHeads,
@@ -36,18 +36,18 @@ func (j *Job) adopt(ctx context.Context) error {
 
 // architecture returns the configuration of the model to be trained.
 func (j *Job) architecture() (*checkpoint.LlamaConfig, error) {
-	if j.From == nil {
+	if j.Init == nil {
 		return j.Config.llama(j.Tokenizer)
 	}
-	llama := *j.From.Config
+	llama := *j.Init.Config
 	return &llama, nil
 }
 
 // startingModel returns the model as it is before the first step.
 func (r *run) startingModel() (*model.Model, error) {
 	config := model.ConfigOf(r.llama)
-	if r.From != nil {
-		m, err := model.LoadTrainable(config, r.From.Weights, r.Kernels, r.Compute)
+	if r.Init != nil {
+		m, err := model.LoadTrainable(config, r.Init.Weights, r.Kernels, r.Compute)
 		if err != nil {
 			return nil, fmt.Errorf("model to start from: %w", err)
 		}

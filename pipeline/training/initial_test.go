@@ -34,7 +34,7 @@ func TestFromModel(t *testing.T) {
 
 	dir := t.TempDir()
 	start := func(j *training.Job) {
-		j.From, j.Config.Model = from, training.Default().Model
+		j.Init, j.Config.Model = from, training.Default().Model
 		j.Config.Optimizer.Steps, j.Config.Optimizer.Warmup = 1, 0
 		j.Config.Optimizer.LR, j.Config.Optimizer.MinLR = 1e-9, 0
 	}
@@ -54,7 +54,7 @@ func TestFromModel(t *testing.T) {
 	mustRun(t, newJob(t, second, func(j *training.Job) { j.Config.Seed = 9 }))
 	other := openModel(t, second)
 	var mismatch *training.MismatchError
-	if _, err := newJob(t, dir, func(j *training.Job) { start(j); j.From = other }).Run(t.Context()); !errors.As(err, &mismatch) || !strings.Contains(err.Error(), "from was ") {
+	if _, err := newJob(t, dir, func(j *training.Job) { start(j); j.Init = other }).Run(t.Context()); !errors.As(err, &mismatch) || !strings.Contains(err.Error(), "init was ") {
 		t.Errorf("resumed from another model: %v", err)
 	}
 }
@@ -66,13 +66,13 @@ func TestFromModelRefuses(t *testing.T) {
 	other := *from.Config
 	other.VocabSize++
 	from.Config = &other
-	_, err := newJob(t, t.TempDir(), func(j *training.Job) { j.From = from }).Run(t.Context())
+	_, err := newJob(t, t.TempDir(), func(j *training.Job) { j.Init = from }).Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "use the tokenizer of the model") {
 		t.Errorf("a tokenizer of another size: %v", err)
 	}
 	other.VocabSize--
 	other.IntermediateSize++
-	_, err = newJob(t, t.TempDir(), func(j *training.Job) { j.From = from }).Run(t.Context())
+	_, err = newJob(t, t.TempDir(), func(j *training.Job) { j.Init = from }).Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "model to start from: ") || !strings.Contains(err.Error(), "shape") {
 		t.Errorf("weights of another shape: %v", err)
 	}
