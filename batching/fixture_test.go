@@ -23,11 +23,17 @@ const (
 	testVocab = 100
 )
 
-// testRecipe goes through all stages of the curriculum in eight steps.
+// testRecipe goes through all stages of the curriculum in eight steps, and then scores
+// both streams.
 func testRecipe() Recipe {
+	curriculum := order.DefaultCurriculum(0)
+	last := &curriculum[len(curriculum)-1]
+	if err := last.Phases[0].UnmarshalText([]byte("spans=0.5,next=0.3,permuted:4=0.2")); err != nil {
+		panic(err) // the text is the literal above
+	}
 	return Recipe{
 		Seed: 7, Vocab: testVocab, BOS: testBOS, EOS: testEOS, Context: 16, Budget: 40,
-		Given: order.GivenCausal, Curriculum: order.DefaultCurriculum(0),
+		Given: order.GivenCausal, Curriculum: curriculum,
 	}
 }
 

@@ -59,7 +59,7 @@ func TestBatchesByDefinition(t *testing.T) {
 					stage, mixture := recipe.Curriculum.At(batch.Step())
 					want := mixture.Sample(order.Key(recipe.Seed, epoch, doc.Key, chunk), tokens, recipe.Given)
 					got := batch.Segments()[row]
-					if !slices.Equal(got.Tokens, want.Tokens) || !slices.Equal(got.Group, want.Group) || !slices.Equal(got.Weight, want.Weight) {
+					if !slices.Equal(got.Tokens, want.Tokens) || !slices.Equal(got.Group, want.Group) || !slices.Equal(got.Weight, want.Weight) || got.Next != want.Next {
 						rt.Fatalf("step %d, row %d:\n%v\nwant\n%v", batch.Step(), row, got, want)
 					}
 					if want := (Row{

@@ -123,6 +123,7 @@ func (p *packer) append(step, stage int, mixture order.Mixture) {
 	appendInt32s(b.Field(trainTokens), segment.Tokens)
 	appendInt32s(b.Field(trainGroup), segment.Group)
 	appendFloat32s(b.Field(trainWeight), segment.Weight)
+	b.Field(trainNext).(*array.BooleanBuilder).Append(segment.Next)
 	b.Field(trainStream).(*array.StringBuilder).Append(doc.Origin.Stream)
 	b.Field(trainPartition).(*array.Int32Builder).Append(doc.Origin.Partition)
 	b.Field(trainOffset).(*array.Int64Builder).Append(doc.Origin.Offset)

@@ -97,8 +97,8 @@ func readFooter(r io.ReaderAt, size int64) (f footer, stream int64, err error) {
 	if err := json.Unmarshal(blob, &kind); err != nil {
 		return f, 0, fmt.Errorf("footer: %w", err)
 	}
-	if kind.Schema != "training" || kind.Version != version {
-		return f, 0, fmt.Errorf("it holds schema %q of version %d; this program reads training, version %d", kind.Schema, kind.Version, version)
+	if kind.Schema != "training" || kind.Version < 1 || kind.Version > version {
+		return f, 0, fmt.Errorf("it holds schema %q of version %d; this program reads training, versions 1 to %d", kind.Schema, kind.Version, version)
 	}
 	if err := decodeStrict(blob, &f); err != nil {
 		return f, 0, fmt.Errorf("footer: %w", err)

@@ -101,7 +101,7 @@ func TestDecodeErrors(t *testing.T) {
 		"2 tokens but 1 group ids":    decodeRecord(t, DecodeSchema(), []int32{1, 2}, []int32{0}),
 		"position 1: group 3":         decodeRecord(t, DecodeSchema(), []int32{1, 2}, []int32{0, 3}),
 		"no a3.schema":                decodeRecord(t, remade(func(m map[string]string, _ []arrow.Field) { delete(m, metaSchema) }), nil, nil),
-		`version "2"; this program r`: decodeRecord(t, remade(func(m map[string]string, _ []arrow.Field) { m[metaVersion] = "2" }), nil, nil),
+		`version "3"; this program r`: decodeRecord(t, remade(func(m map[string]string, _ []arrow.Field) { m[metaVersion] = "3" }), nil, nil),
 		"column 0 is":                 decodeRecord(t, remade(func(_ map[string]string, f []arrow.Field) { f[0].Name = "key" }), nil, nil),
 	} {
 		if _, err := DecodeRows(rec); err == nil || !strings.Contains(err.Error(), want) {

@@ -122,7 +122,7 @@ func (r *Replay) Close() error {
 // recordingReader reads the batches of one file of a recording.
 type recordingReader struct {
 	footer footer
-	schema *arrow.Schema
+	schema *arrow.Schema // of the batches given out: this version's
 	ledger *ledger
 	arrow  *ipc.Reader
 	step   int // of the next batch
@@ -140,7 +140,7 @@ func openRecording(r io.ReaderAt, size int64, mem memory.Allocator) (*recordingR
 		return nil, err
 	}
 	l := newLedger(mem)
-	reader, err := newGuardedReader(io.NewSectionReader(r, 0, stream), schema, l)
+	reader, err := newGuardedReader(io.NewSectionReader(r, 0, stream), writtenAs(schema, foot.Version), l)
 	if err != nil {
 		return nil, err
 	}
@@ -183,9 +183,7 @@ func (r *recordingReader) read() (batch *TrainingBatch, err error) {
 	case !more:
 		return nil, errors.New("fewer batches than the footer tells of")
 	}
-	rec := r.arrow.Record()
-	rec.Retain()
-	batch, err = newTrainingBatch(rec, r.schema, r.footer.Recipe)
+	batch, err = newTrainingBatch(upgrade(r.arrow.Record(), r.schema, r.ledger), r.schema, r.footer.Recipe)
 	if err != nil {
 		return nil, fmt.Errorf("batch of step %d: %w", r.step, err)
 	}

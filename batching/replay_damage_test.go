@@ -90,7 +90,7 @@ func TestReplayDamage(t *testing.T) {
 		return seal(slices.Replace(slices.Clone(blob), i, i+len(old), []byte(new)...))
 	}
 	for want, damaged := range map[string][]byte{
-		"version 7; this program reads": replaced(`"version":1`, `"version":7`),
+		"version 7; this program reads": replaced(`"version":2`, `"version":7`),
 		`schema "trainimg"`:             replaced(`"training"`, `"trainimg"`),
 		"fewer batches than the footer": replaced(`"count":3`, `"count":4`),
 		"more than the 2 batches":       replaced(`"count":3`, `"count":2`),
@@ -108,17 +108,19 @@ func TestReplayDamage(t *testing.T) {
 // TestReplayHostile: files whose checksum is right but whose batches are not.
 func TestReplayHostile(t *testing.T) {
 	mem := checked(t)
-	good := corpusBatches(t, testCorpus(t, testDocuments(12)), 0, testRecipe(), LoaderOptions{Mem: mem}, 1)[0].Record()
+	batches := corpusBatches(t, testCorpus(t, testDocuments(12)), 0, testRecipe(), LoaderOptions{Mem: mem}, 6)
+	good, permuted := batches[0].Record(), batches[5].Record()
 
-	// with returns a file of the good batch with one column replaced.
-	with := func(column int, data arrow.Array) []byte {
+	// withOf returns a file of a batch with one column replaced, with of the good one.
+	withOf := func(rec arrow.Record, column int, data arrow.Array) []byte {
 		defer data.Release()
-		columns := slices.Clone(good.Columns())
+		columns := slices.Clone(rec.Columns())
 		columns[column] = data
-		rec := array.NewRecord(good.Schema(), columns, good.NumRows())
-		defer rec.Release()
-		return file(t, rec)
+		changed := array.NewRecord(rec.Schema(), columns, rec.NumRows())
+		defer changed.Release()
+		return file(t, changed)
 	}
+	with := func(column int, data arrow.Array) []byte { return withOf(good, column, data) }
 	ints := func(change func(i int, row []int32) []int32, column int) arrow.Array {
 		b := array.NewListBuilder(mem, arrow.PrimitiveTypes.Int32)
 		defer b.Release()
@@ -161,6 +163,11 @@ func TestReplayHostile(t *testing.T) {
 		}
 		return b.NewArray()
 	}
+	flags := array.NewBooleanBuilder(mem)
+	defer flags.Release()
+	for range permuted.NumRows() {
+		flags.Append(true)
+	}
 	empty := good.NewSlice(0, 0)
 	defer empty.Release()
 	for want, blob := range map[string][]byte{
@@ -176,6 +183,7 @@ func TestReplayHostile(t *testing.T) {
 		"want BOS, 1, of weight 0":        with(trainWeight, weights(1, 1)),
 		"cursor: there is more":           with(trainAfter, after(`{"step":1} {}`)),
 		"batch of step 0: it has no rows": file(t, empty),
+		"row 0: the loss of the next tok": withOf(permuted, trainNext, flags.NewArray()),
 	} {
 		if _, err := replayBytes(blob, mem); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want an error with %q", err, want)
@@ -219,6 +227,11 @@ func FuzzReplay(f *testing.F) {
 	blob := recordingBytes(f, memory.NewGoAllocator(), 2)
 	f.Add(blob)
 	f.Add(blob[:len(blob)/2])
+	old, err := os.ReadFile(filepath.Join("testdata", "v1", recordingName(0)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(old)
 	f.Add([]byte(nil))
 	f.Add([]byte(recordingMagic))
 	for at := 8; at < len(blob); at += len(blob) / 16 {

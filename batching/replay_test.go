@@ -203,20 +203,25 @@ func TestReplayGapsAndEnds(t *testing.T) {
 	}
 }
 
-// TestGoldenFile: files of this version are read for ever, and a batch is what it was.
-func TestGoldenFile(t *testing.T) {
-	mem, dir := checked(t), filepath.Join("testdata", "v1")
-	batches := corpusBatches(t, testCorpus(t, testDocuments(3)), 0, testRecipe(), LoaderOptions{Mem: mem}, 9)
-	text := func(batches []*TrainingBatch) string {
-		var b strings.Builder
-		for _, batch := range batches {
-			fmt.Fprintf(&b, "step %d, stage %d, weight %g, after %+v\n", batch.Step(), batch.Stage(), batch.Weight(), batch.After())
-			for i, s := range batch.Segments() {
-				fmt.Fprintf(&b, "  %+v\n    tokens %3d\n    group  %3d\n    weight %3g\n", batch.Row(i), s.Tokens, s.Group, s.Weight)
+// text describes batches for people.
+func text(batches []*TrainingBatch) string {
+	var b strings.Builder
+	for _, batch := range batches {
+		fmt.Fprintf(&b, "step %d, stage %d, weight %g, after %+v\n", batch.Step(), batch.Stage(), batch.Weight(), batch.After())
+		for i, s := range batch.Segments() {
+			fmt.Fprintf(&b, "  %+v\n    tokens %3d\n    group  %3d\n    weight %3g\n", batch.Row(i), s.Tokens, s.Group, s.Weight)
+			if s.Next {
+				fmt.Fprintln(&b, "    next")
 			}
 		}
-		return b.String()
 	}
+	return b.String()
+}
+
+// TestGoldenFile: files of this version are read for ever, and a batch is what it was.
+func TestGoldenFile(t *testing.T) {
+	mem, dir := checked(t), filepath.Join("testdata", "v2")
+	batches := corpusBatches(t, testCorpus(t, testDocuments(3)), 0, testRecipe(), LoaderOptions{Mem: mem}, 16)
 	golden := filepath.Join(dir, "batches.txt")
 	if *rewrite {
 		if err := os.RemoveAll(dir); err != nil {
@@ -234,7 +239,10 @@ func TestGoldenFile(t *testing.T) {
 	if got := text(batches); got != string(want) {
 		t.Errorf("the batches have changed (run with -rewrite to accept):\n%s", got)
 	}
-	if got := text(take(t, openReplay(t, dir, mem), 0, 10)); got != string(want) {
+	if !strings.Contains(string(want), "next\n") {
+		t.Error("no row of the golden file scores its content stream")
+	}
+	if got := text(take(t, openReplay(t, dir, mem), 0, 100)); got != string(want) {
 		t.Errorf("the golden file reads as\n%s", got)
 	}
 	// Any Arrow reader reads it, and finds the recipe.
@@ -255,5 +263,24 @@ func TestGoldenFile(t *testing.T) {
 	}
 	if plain.Err() != nil || n != len(batches) {
 		t.Errorf("a plain reader finds %d batches, %v", n, plain.Err())
+	}
+}
+
+// TestGoldenVersion1: a file of version 1 is read, as batches of this version that can be
+// recorded again.
+func TestGoldenVersion1(t *testing.T) {
+	mem, dir := checked(t), filepath.Join("testdata", "v1")
+	want, err := os.ReadFile(filepath.Join(dir, "batches.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	batches := take(t, openReplay(t, dir, mem), 0, 100)
+	if got := text(batches); got != string(want) {
+		t.Errorf("the golden file of version 1 reads as\n%s", got)
+	}
+	again := t.TempDir()
+	record(t, again, batches, RecorderOptions{Mem: mem})
+	if got := text(take(t, openReplay(t, again, mem), 0, 100)); got != string(want) {
+		t.Errorf("recorded again it reads as\n%s", got)
 	}
 }

@@ -16,8 +16,8 @@ const (
 )
 
 // version is that of all schemas here. A change of a column, or of its meaning,
-// makes a new version.
-const version = 1
+// makes a new version. Recordings of older ones are read still (see upgrade).
+const version = 2
 
 func listOfInt32() arrow.DataType   { return arrow.ListOfNonNullable(arrow.PrimitiveTypes.Int32) }
 func listOfFloat32() arrow.DataType { return arrow.ListOfNonNullable(arrow.PrimitiveTypes.Float32) }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/any-order/a3/core/seq"
 )
@@ -27,6 +29,7 @@ const (
 	trainPartition
 	trainOffset
 	trainAfter
+	trainNext // since version 2
 )
 
 // TrainingSchema returns the schema of the training batches of a recipe.
@@ -50,7 +53,35 @@ func TrainingSchema(recipe Recipe) (*arrow.Schema, error) {
 		trainPartition: {Name: "partition", Type: arrow.PrimitiveTypes.Int32},
 		trainOffset:    {Name: "offset", Type: arrow.PrimitiveTypes.Int64},
 		trainAfter:     {Name: "after", Type: arrow.BinaryTypes.String, Nullable: true},
+		trainNext:      {Name: "next", Type: arrow.FixedWidthTypes.Boolean},
 	}, &meta), nil
+}
+
+// writtenAs returns the training schema as an older version wrote it. Version 1 had no
+// column "next".
+func writtenAs(schema *arrow.Schema, version int) *arrow.Schema {
+	if version > 1 {
+		return schema
+	}
+	meta := schema.Metadata()
+	return arrow.NewSchema(schema.Fields()[:trainNext], &meta)
+}
+
+// upgrade returns a record of any version as one of this version, whose schema is given:
+// before version 2 no row scored its content stream. The caller releases it.
+func upgrade(rec arrow.Record, schema *arrow.Schema, mem memory.Allocator) arrow.Record {
+	if rec.NumCols() > trainNext {
+		rec.Retain()
+		return rec
+	}
+	b := array.NewBooleanBuilder(mem)
+	defer b.Release()
+	for range rec.NumRows() { // one by one: a damaged file may claim any number, which mem bounds
+		b.Append(false)
+	}
+	next := b.NewArray()
+	defer next.Release()
+	return array.NewRecord(schema, append(slices.Clone(rec.Columns()), next), rec.NumRows())
 }
 
 // TrainingBatch is what one optimizer step learns from: rows of document chunks,
@@ -100,6 +131,7 @@ func (b *TrainingBatch) view(recipe Recipe) error {
 	id := group.ListValues().(*array.Int32).Int32Values()
 	w := weight.ListValues().(*array.Float32).Float32Values()
 	step, stage := b.record.Column(trainStep).(*array.Int64), b.record.Column(trainStage).(*array.Int32)
+	next := b.record.Column(trainNext).(*array.Boolean)
 
 	b.segments = make([]seq.Segment, b.record.NumRows())
 	b.rows = make([]Row, b.record.NumRows())
@@ -121,6 +153,7 @@ func (b *TrainingBatch) view(recipe Recipe) error {
 			Tokens: token[bound[0][0]:bound[0][1]:bound[0][1]],
 			Group:  id[bound[1][0]:bound[1][1]:bound[1][1]],
 			Weight: w[bound[2][0]:bound[2][1]:bound[2][1]],
+			Next:   next.Value(i),
 		}
 		if err := checkSegment(s, recipe); err != nil {
 			return fmt.Errorf("row %d: %w", i, err)
@@ -155,7 +188,7 @@ func checkSegment(s seq.Segment, recipe Recipe) error {
 			return fmt.Errorf("weight %v at position %d is not a finite number from 0", w, p)
 		}
 	}
-	return nil
+	return s.Validate(recipe.Vocab)
 }
 
 // Step returns the optimizer step that the batch is for, from 0.

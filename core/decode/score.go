@@ -10,7 +10,8 @@ import (
 
 // Score returns, for every segment, the log-probability of each position with a weight,
 // [N] with zeros elsewhere: p(token | all earlier groups), the model's own, in nats.
-// Their sum is the exact log-likelihood under the segment's groups.
+// Their sum is the exact log-likelihood under the segment's groups. A segment may score
+// its content rows (seq.Segment.Next): then it is that of the plain Llama.
 func (e *Engine) Score(ctx context.Context, segments []seq.Segment) ([][]float64, error) {
 	for i, s := range segments {
 		if err := s.Validate(e.model.Config.Vocab); err != nil {
@@ -26,7 +27,9 @@ func (e *Engine) Score(ctx context.Context, segments []seq.Segment) ([][]float64
 		w.batch.AddSegment(segments[i])
 		out[i] = make([]float64, segments[i].Len())
 		for j, lp := range w.ws.LogProbs(&w.batch) {
-			out[i][w.batch.QueryPos[j]] = lp
+			if w.batch.Weight[j] != 0 {
+				out[i][w.batch.Predicts(j)] = lp
+			}
 		}
 	})
 	if err != nil {

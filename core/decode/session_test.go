@@ -149,7 +149,8 @@ func TestScore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := segmentsOf(t, results, order.GivenCausal)
+	list := append(segmentsOf(t, results, order.GivenCausal),
+		seq.Segment{Tokens: []int32{0, 3, 5, 1}, Group: []int32{0, 1, 2, 3}, Weight: []float32{0, 1, 0, 2}, Next: true})
 	var want [][]float64
 	for _, threads := range []int{1, 3} {
 		o := DefaultOptions()

@@ -112,8 +112,8 @@ func (t *attendTask) mix(b *Batch, first int) {
 			t.blocks = append(t.blocks, block)
 			at += n
 		} else {
-			if first == 0 {
-				t.add(content, content+s.Content, b.ContentEnd[content:], cache)
+			if from := max(content, first); from < content+s.Content {
+				t.add(from, content+s.Content, b.ContentEnd[from:], cache)
 			}
 			t.add(query, query+s.Query, b.QueryEnd[query-len(b.Token):], cache)
 		}

@@ -7,20 +7,20 @@ import (
 )
 
 // backward adds the gradients of all parameters but the head, from the gradient of the
-// query rows after the final norm in ws.dnormed. Each part mirrors the forward line by
+// scored rows after the final norm in ws.dnormed. Each part mirrors the forward line by
 // line. Gradients of weights are added when it is the shard's turn.
 func (ws *Workspace) backward(b *Batch, g *Gradient, shard int) {
 	m, c, k := ws.m, &ws.m.Config, ws.m.k
 	content, query := b.Rows()
-	rows := content + query
+	rows, scored := content+query, b.firstScored()
 	tables := m.rope.upTo(0)
 
-	// Final norm: only query rows have a gradient.
+	// Final norm: only scored rows have a gradient.
 	dx := growMat(&ws.dx, rows, c.Hidden)
 	clear(dx.Data)
 	x := kernels.NewMat(ws.inputs[c.Layers], rows, c.Hidden)
-	dnormed := kernels.NewMat(ws.dnormed, query, c.Hidden)
-	k.RMSNormGrad(dx.RowsOf(content, rows), dnormed, x.RowsOf(content, rows), m.w.norm, ws.rstd[content:], ws.zeroWeight())
+	dnormed := kernels.NewMat(ws.dnormed, rows-scored, c.Hidden)
+	k.RMSNormGrad(dx.RowsOf(scored, rows), dnormed, x.RowsOf(scored, rows), m.w.norm, ws.rstd[scored:], ws.zeroWeight())
 	g.inTurn(turnNorm, shard, func() { k.Axpy(g.Params.Norm, ws.dweight, 1) })
 
 	for l := c.Layers - 1; l >= 0; l-- {
@@ -117,7 +117,8 @@ func (ws *Workspace) attentionGrad(b *Batch, l int, a *activations, x, dx kernel
 		in := x.RowsOf(from, to)
 		k.RMSNormApply(normed.Slice(from, to), in, w.normIn, a.rstdIn[from:to])
 		dnorm := growMat(&ws.dnorm, to-from, c.Hidden)
-		if at := max(from, first); at < to {
+		at := min(max(from, first), to) // rows with a query begin here
+		if at < to {
 			part := dq.RowsOf(at, to)
 			k.Scale(part.Data, scale)
 			tables.rotate(k, part, ws.pos[at:to], c.HeadDim, -1)
@@ -130,11 +131,14 @@ func (ws *Workspace) attentionGrad(b *Batch, l int, a *activations, x, dx kernel
 			tables.rotate(k, part, ws.pos[from:keys], c.HeadDim, -1)
 			k.Convert(dkRows.Slice(from, keys), part)
 			k.Convert(dvRows.Slice(from, keys), dv.RowsOf(from, keys))
-			dkTerm, dvTerm := kernels.Term{A: dkRows.Slice(from, keys), B: w.back.k}, kernels.Term{A: dvRows.Slice(from, keys), B: w.back.v}
-			if first == 0 {
-				k.MulSum(dnorm.RowsOf(0, keys-from), &ws.s, q(from, keys), dkTerm, dvTerm)
-			} else {
-				k.MulSum(dnorm.RowsOf(0, keys-from), &ws.s, dkTerm, dvTerm)
+			key := func(from, to int) kernels.Term { return kernels.Term{A: dkRows.Slice(from, to), B: w.back.k} }
+			value := func(from, to int) kernels.Term { return kernels.Term{A: dvRows.Slice(from, to), B: w.back.v} }
+			both := min(at, keys) // rows with key and query begin here
+			if from < both {
+				k.MulSum(dnorm.RowsOf(0, both-from), &ws.s, key(from, both), value(from, both))
+			}
+			if both < keys {
+				k.MulSum(dnorm.RowsOf(both-from, keys-from), &ws.s, q(both, keys), key(both, keys), value(both, keys))
 			}
 		}
 		if keys < to {

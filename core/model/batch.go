@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/seq"
@@ -24,8 +25,12 @@ type Batch struct {
 	// Query rows [Q], by segment.
 	QueryPos []int32
 	QueryEnd []int32
-	Target   []int32   // token to score; nil if nothing is scored
-	Weight   []float32 // its weight in the loss; nil if nothing is scored
+
+	// Scored rows [Next+Q]: the last content rows, then all query rows. So they lie
+	// together, and what only they need begins at one row.
+	Next   int       // number of content rows that predict the token behind theirs (seq.Segment.Next)
+	Target []int32   // token to score; empty if nothing is scored
+	Weight []float32 // its weight in the loss; empty if nothing is scored
 
 	// WantContent asks for the content rows' output of the last layer, which nothing
 	// else needs.
@@ -79,10 +84,30 @@ func (b *Batch) Reset() {
 	}
 }
 
+// AddSegments appends segments, those that score their content rows behind all others.
+func (b *Batch) AddSegments(list []seq.Segment) {
+	for _, next := range []bool{false, true} {
+		for _, s := range list {
+			if s.Next == next {
+				b.AddSegment(s)
+			}
+		}
+	}
+}
+
 // AddSegment appends the rows that scoring or training on s needs: a query row for
 // every position with a weight, and a content row for every position that one of them
-// sees.
+// sees. If s scores its content rows (seq.Segment.Next), there is one for every position
+// before the last with a weight, and no query row; then no segment may follow that scores
+// query rows.
 func (b *Batch) AddSegment(s seq.Segment) {
+	if s.Next {
+		b.addNext(s)
+		return
+	}
+	if b.Next > 0 {
+		panic("model: a segment that scores query rows behind one that scores content rows: use AddSegments")
+	}
 	o := seq.NewOrder(s.Group)
 	var keys int32
 	queries := 0
@@ -105,8 +130,39 @@ func (b *Batch) AddSegment(s seq.Segment) {
 	b.Segments = append(b.Segments, Segment{Content: int(keys), Keys: int(keys), Query: queries})
 }
 
+// addNext appends a segment whose content rows are scored.
+func (b *Batch) addNext(s seq.Segment) {
+	n := len(s.Weight)
+	for n > 0 && s.Weight[n-1] == 0 {
+		n--
+	}
+	rows := max(n-1, 0) // the last predicted token has no row
+	for p := range rows {
+		b.Token = append(b.Token, s.Tokens[p])
+		b.ContentPos = append(b.ContentPos, int32(p))
+		b.ContentEnd = append(b.ContentEnd, int32(p+1))
+	}
+	if rows > 0 {
+		b.Target = slices.Insert(b.Target, b.Next, s.Tokens[1:n]...)
+		b.Weight = slices.Insert(b.Weight, b.Next, s.Weight[1:n]...)
+	}
+	b.Next += rows
+	b.Segments = append(b.Segments, Segment{Content: rows, Keys: rows})
+}
+
 // Rows returns the number of content and query rows.
 func (b *Batch) Rows() (content, query int) { return len(b.Token), len(b.QueryPos) }
+
+// firstScored returns the first row that is scored.
+func (b *Batch) firstScored() int { return len(b.Token) - b.Next }
+
+// Predicts returns the position whose token scored row i predicts.
+func (b *Batch) Predicts(i int) int {
+	if i < b.Next {
+		return int(b.ContentPos[b.firstScored()+i]) + 1
+	}
+	return int(b.QueryPos[i-b.Next])
+}
 
 // check panics if the batch contradicts itself, and returns the positions it needs.
 func (b *Batch) check(c *Config) (positions int) {
@@ -121,6 +177,11 @@ func (b *Batch) check(c *Config) (positions int) {
 	if content != len(b.Token) || content != len(b.ContentPos) || content != len(b.ContentEnd) ||
 		query != len(b.QueryPos) || query != len(b.QueryEnd) {
 		panic(fmt.Sprintf("model: segments count %d content and %d query rows, columns hold %d and %d", content, query, len(b.Token), len(b.QueryPos)))
+	}
+	scored := b.Next + query
+	if b.Next < 0 || b.Next > content || len(b.Target) != len(b.Weight) || len(b.Target) != scored && len(b.Target) > 0 {
+		panic(fmt.Sprintf("model: %d of %d content rows and %d query rows are scored, by %d targets with %d weights",
+			b.Next, content, query, len(b.Target), len(b.Weight)))
 	}
 	for _, list := range [][]int32{b.ContentPos, b.QueryPos} {
 		for _, p := range list {

@@ -112,9 +112,7 @@ func segments(vocab int) []seq.Segment {
 // pack returns the batch of the segments.
 func pack(list ...seq.Segment) *Batch {
 	b := &Batch{}
-	for _, s := range list {
-		b.AddSegment(s)
-	}
+	b.AddSegments(list)
 	return b
 }
 

@@ -67,11 +67,17 @@ func (ws *Workspace) run(b *Batch, keep bool) {
 	m.k.RMSNorm(final.Slice(first, rows), x.RowsOf(first, rows), m.w.norm, grow(&ws.rstd, rows)[first:], float32(c.NormEps))
 }
 
-// first returns the first row of which layer l computes more than keys and values: the
-// last layer's content rows serve as nothing else.
+// scored returns the final, normed rows that are scored [Next+Q], after run.
+func (ws *Workspace) scored(b *Batch) kernels.Rows {
+	content, query := b.Rows()
+	return ws.final.Slice(b.firstScored(), content+query)
+}
+
+// first returns the first row of which layer l computes more than keys and values: in the
+// last layer, rows that are not scored serve as nothing else.
 func (ws *Workspace) first(b *Batch, l int) int {
 	if l == ws.m.Config.Layers-1 && !b.WantContent {
-		return len(b.Token)
+		return b.firstScored()
 	}
 	return 0
 }
@@ -196,8 +202,8 @@ func (ws *Workspace) eachSegment(b *Batch, first int, f func(at, from, to int, e
 	c, q := 0, 0
 	for i, s := range b.Segments {
 		cache := ws.segmentCache(i, s)
-		if s.Content > 0 && first == 0 {
-			f(c, c, c+s.Content, b.ContentEnd[c:c+s.Content], cache)
+		if from := max(c, first); from < c+s.Content {
+			f(c, from, c+s.Content, b.ContentEnd[from:c+s.Content], cache)
 		}
 		if s.Query > 0 {
 			f(c, content+q, content+q+s.Query, b.QueryEnd[q:q+s.Query], cache)

@@ -10,13 +10,13 @@ import (
 // the float32 network, whose rounding limits what can be seen: about 1e-6 a row. With
 // differences of fourth order the step can be large enough to drown it.
 const (
-	diffStep = 0.005
+	diffStep = 0.0025
 	diffTol  = 1e-3
 )
 
 func TestGradientByFiniteDifferences(t *testing.T) {
 	eachFloat32(t, func(t *testing.T, m *Model) {
-		b, ws := pack(segments(m.Config.Vocab)...), m.NewWorkspace()
+		b, ws := pack(mixed(m.Config.Vocab)...), m.NewWorkspace()
 		var total float64
 		for _, w := range b.Weight {
 			total += float64(w)

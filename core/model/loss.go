@@ -2,10 +2,11 @@ package model
 
 import "github.com/any-order/a3/core/kernels"
 
-// LogProbs returns log p(target | what the row sees) of every query row, [Q], natural
-// logarithm, valid until the workspace's next pass. The batch must have targets.
+// LogProbs returns log p(target | what the row sees) of every scored row, [Next+Q],
+// natural logarithm, valid until the workspace's next pass. The batch must have targets.
 func (ws *Workspace) LogProbs(b *Batch) []float64 {
-	ws.crossEntropy(b, ws.Forward(b))
+	ws.run(b, false)
+	ws.crossEntropy(b, ws.scored(b))
 	return ws.nll
 }
 
@@ -17,8 +18,7 @@ func (ws *Workspace) LogProbs(b *Batch) []float64 {
 // begun in ascending order from 0: a shard waits for those before it.
 func (ws *Workspace) LossGrad(b *Batch, g *Gradient, shard int, scale float64) (nll, weight float64) {
 	ws.run(b, true)
-	content, query := b.Rows()
-	final := ws.final.Slice(content, content+query)
+	final := ws.scored(b)
 	nll, weight = ws.crossEntropy(b, final)
 	ws.headGrad(b, final, g, shard, scale)
 	ws.backward(b, g, shard)

@@ -88,11 +88,12 @@ func TestOnlyRowsThatAreReadAreListed(t *testing.T) {
 
 // A pass writes every number that it reads, and leaves the rows alone that nobody
 // reads: with a workspace full of NaN the results are the same, and in the last layer
-// the content rows are NaN still.
+// the content rows that are not scored are NaN still.
 func TestDeadRowsAreNotComputed(t *testing.T) {
 	eachModel(t, func(t *testing.T, m *Model) {
-		b, ws := pack(segments(m.Config.Vocab)...), m.NewWorkspace()
+		b, ws := pack(mixed(m.Config.Vocab)...), m.NewWorkspace()
 		content, query := b.Rows()
+		scored := b.Next + query
 		clean := slices.Clone(ws.LogProbs(b))
 		want, _, _ := gradientOf(ws, 1, b)
 		ws.poison()
@@ -104,8 +105,8 @@ func TestDeadRowsAreNotComputed(t *testing.T) {
 		for name, rows := range map[string]kernels.Rows{
 			"q": last.q, "attention": last.att, "middle": middle, "gate": last.gate, "up": last.up, "final": ws.final,
 		} {
-			if n := computed(rows); n != query {
-				t.Errorf("%s of the last layer: %d rows computed, want the %d query rows of %d", name, n, query, content+query)
+			if n := computed(rows); n != scored {
+				t.Errorf("%s of the last layer: %d rows computed, want the %d scored rows of %d", name, n, scored, content+query)
 			}
 		}
 		if n := computed(ws.acts[0].gate); n != content+query {
@@ -114,8 +115,8 @@ func TestDeadRowsAreNotComputed(t *testing.T) {
 
 		ws.poison()
 		sameBits(t, "log-probabilities", ws.LogProbs(b), clean)
-		if n := computed(ws.final); n != query {
-			t.Errorf("%d rows normed at the end, want %d", n, query)
+		if n := computed(ws.final); n != scored {
+			t.Errorf("%d rows normed at the end, want %d", n, scored)
 		}
 		wide := *b
 		wide.WantContent = true
@@ -213,7 +214,7 @@ func TestPassesDoNotAllocate(t *testing.T) {
 		t.Skip("the race detector lets sync.Pool forget at random")
 	}
 	eachModel(t, func(t *testing.T, m *Model) {
-		b, ws := pack(segments(m.Config.Vocab)...), m.NewWorkspace()
+		b, ws := pack(mixed(m.Config.Vocab)...), m.NewWorkspace()
 		if n := testing.AllocsPerRun(10, func() { ws.Forward(b) }); n > 0 {
 			t.Errorf("Forward allocates %v times", n)
 		}
@@ -262,14 +263,17 @@ func TestBadBatchesPanic(t *testing.T) {
 // Reset keeps the memory and nothing else.
 func TestBatchReset(t *testing.T) {
 	b := &Batch{WantContent: true}
-	list := segments(13)
-	for range 2 {
+	list := mixed(13)
+	refill := func() {
 		b.Reset()
-		for _, s := range list {
-			b.AddSegment(s)
-		}
+		b.AddSegments(list)
 	}
+	refill()
+	refill()
 	want := pack(list...)
+	if b.Next != want.Next || !slices.Equal(b.Weight, want.Weight) {
+		t.Errorf("%d content rows are scored, want %d", b.Next, want.Next)
+	}
 	if b.WantContent || len(b.Segments) != len(want.Segments) || !slices.Equal(b.Token, want.Token) || !slices.Equal(b.Target, want.Target) {
 		t.Error("a batch that was used before differs from a new one")
 	}

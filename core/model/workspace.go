@@ -36,7 +36,7 @@ type Workspace struct {
 	// Of the backward.
 	dx         []float32    // [R, H]
 	dnorm      []float32    // [B, H]
-	dnormed    []float32    // [Q, H] gradient of the rows after the final norm
+	dnormed    []float32    // [Next+Q, H] gradient of the scored rows after the final norm
 	dweight    []float32    // [H] of a norm
 	dy         kernels.Rows // [R, H] dx as rows
 	mids       kernels.Rows // [R, H] a norm's output again
@@ -47,8 +47,8 @@ type Workspace struct {
 	dqRows     kernels.Rows // [R, q]
 	dkRows     kernels.Rows // [C, kv]
 	dvRows     kernels.Rows // [C, kv]
-	dlogits    kernels.Rows // [Q, headChunk]
-	softmax    []Softmax    // [Q]
+	dlogits    kernels.Rows // [Next+Q, headChunk]
+	softmax    []Softmax    // [Next+Q]
 
 	pos   []int32 // [R] positions of all rows
 	nll   []float64

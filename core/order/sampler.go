@@ -14,6 +14,7 @@ const (
 	Permuted             // "permuted": positions permuted at random, then cut in equal groups
 	Uneven               // "uneven": as permuted, with group sizes drawn at random
 	Spans                // "spans": blanks with context on both sides, filled in small groups
+	Next                 // "next": as ltr, and the content stream predicts: a plain Llama's next-token loss
 )
 
 // Fill is the order in which the positions of blanks are filled.
@@ -33,7 +34,7 @@ type Sampler struct {
 
 	// MinGroup and MaxGroup bound the number of positions of a predicted group; a
 	// size is drawn for each group, uniformly. They are equal for Blocks and
-	// Permuted, and 0 for LTR.
+	// Permuted, and 0 for LTR and Next.
 	MinGroup, MaxGroup int
 
 	// For Spans.
@@ -70,7 +71,7 @@ func Key(seed, epoch, doc uint64, chunk int) seq.Key {
 // where N > 1. The result aliases tokens.
 func (s Sampler) Sample(key seq.Key, tokens []int32, given Given) seq.Segment {
 	n := len(tokens)
-	seg := seq.Segment{Tokens: tokens, Group: make([]int32, n), Weight: make([]float32, n)}
+	seg := seq.Segment{Tokens: tokens, Group: make([]int32, n), Weight: make([]float32, n), Next: s.Kind == Next}
 	if n == 0 {
 		return seg
 	}

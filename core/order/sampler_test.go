@@ -29,7 +29,7 @@ func mustParse(t testing.TB, text string) Sampler {
 func TestGoldenGroupings(t *testing.T) {
 	var b strings.Builder
 	for _, text := range []string{
-		"ltr", "blocks:1", "blocks:4", "permuted:1", "permuted:4", "permuted:8", "uneven", "uneven:2-3",
+		"ltr", "next", "blocks:1", "blocks:4", "permuted:1", "permuted:4", "permuted:8", "uneven", "uneven:2-3",
 		"spans", "spans:ltr", "spans:random", "spans:mean2/share80-100/group1",
 	} {
 		s := mustParse(t, text)
@@ -69,7 +69,7 @@ func TestGoldenGroupings(t *testing.T) {
 func anySampler(t *rapid.T) Sampler {
 	low := rapid.IntRange(1, 6).Draw(t, "low")
 	high := rapid.IntRange(low, 12).Draw(t, "high")
-	s := Sampler{Kind: Kind(rapid.IntRange(0, int(Spans)).Draw(t, "kind"))}
+	s := Sampler{Kind: Kind(rapid.IntRange(0, int(Next)).Draw(t, "kind"))}
 	switch s.Kind {
 	case Blocks, Permuted:
 		s.MinGroup, s.MaxGroup = low, low
@@ -105,6 +105,9 @@ func TestSampleProperties(t *testing.T) {
 		}
 		if len(seg.Group) != n || len(seg.Weight) != n || &seg.Tokens[0] != &tokens[0] {
 			t.Fatal("columns differ in length, or tokens were copied")
+		}
+		if err := seg.Validate(1); err != nil || seg.Next != (s.Kind == Next) {
+			t.Fatalf("next is %v: %v", seg.Next, err)
 		}
 		if seg.Group[0] != 0 || seg.Weight[0] != 0 {
 			t.Fatalf("BOS has group %d, weight %v", seg.Group[0], seg.Weight[0])

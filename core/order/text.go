@@ -19,6 +19,8 @@ const (
 // Parse reads the text form of a sampler:
 //
 //	ltr              one token a group, left to right
+//	next             the same, predicted by the content stream: the next-token loss of a
+//	                 plain Llama
 //	blocks:4         contiguous groups of 4
 //	permuted:8       positions permuted, in groups of 8
 //	uneven           positions permuted, group sizes 1 to 8; uneven:2-6 for 2 to 6
@@ -44,11 +46,14 @@ func parse(text string) (s Sampler, err error) {
 		return s, fmt.Errorf("nothing follows the colon")
 	}
 	switch name {
-	case "ltr":
+	case "ltr", "next":
 		if hasArgs {
-			return s, fmt.Errorf("ltr takes no parameter")
+			return s, fmt.Errorf("%s takes no parameter", name)
 		}
-		return Sampler{}, nil
+		if name == "next" {
+			s.Kind = Next
+		}
+		return s, nil
 	case "blocks", "permuted":
 		s.Kind = Blocks
 		if name == "permuted" {
@@ -76,7 +81,7 @@ func parse(text string) (s Sampler, err error) {
 		}
 		return s, err
 	}
-	return s, fmt.Errorf("kind %q is not known; use ltr, blocks:N, permuted:N, uneven or spans", name)
+	return s, fmt.Errorf("kind %q is not known; use ltr, next, blocks:N, permuted:N, uneven or spans", name)
 }
 
 func (s *Sampler) parseSpans(args string) (err error) {
@@ -177,6 +182,8 @@ func (s Sampler) String() string {
 			return "spans"
 		}
 		return "spans:" + strings.Join(words, "/")
+	case Next:
+		return "next"
 	}
 	return "ltr"
 }

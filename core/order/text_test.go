@@ -10,6 +10,7 @@ import (
 func TestParse(t *testing.T) {
 	for text, canonical := range map[string]string{
 		"ltr":                               "ltr",
+		"next":                              "next",
 		"blocks:4":                          "blocks:4",
 		"permuted:1024":                     "permuted:1024",
 		"uneven":                            "uneven",
@@ -37,6 +38,7 @@ func TestParseErrors(t *testing.T) {
 		"":                    "not known",
 		"LTR":                 "not known",
 		"ltr:1":               "no parameter",
+		"next:1":              "next takes no parameter",
 		"ltr:":                "nothing follows",
 		"blocks":              "blocks:4",
 		"permuted:0":          "1 to 1024",
@@ -62,7 +64,7 @@ func TestParseErrors(t *testing.T) {
 func TestSamplerValidate(t *testing.T) {
 	for _, s := range []Sampler{
 		{Kind: 9}, {Kind: Blocks}, {Kind: Blocks, MinGroup: 1, MaxGroup: 4}, {Kind: Uneven, MinGroup: 4, MaxGroup: 2},
-		{Kind: Spans, MinGroup: 1, MaxGroup: 4}, {Kind: LTR, MeanBlank: 4},
+		{Kind: Spans, MinGroup: 1, MaxGroup: 4}, {Kind: LTR, MeanBlank: 4}, {Kind: Next, MaxGroup: 1}, {Kind: Next + 1},
 		{Kind: Spans, MinGroup: 1, MaxGroup: 4, MeanBlank: 4, MinShare: 1, MaxShare: 2, Fill: 7},
 	} {
 		if s.Validate() == nil {
@@ -82,7 +84,7 @@ func TestSamplerTextRoundTrip(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, text := range []string{"ltr", "blocks:4", "uneven:2-6", "spans:mean6/share10-30/group1-2/random", "spans:--1"} {
+	for _, text := range []string{"ltr", "next", "blocks:4", "uneven:2-6", "spans:mean6/share10-30/group1-2/random", "spans:--1"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

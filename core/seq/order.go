@@ -61,13 +61,20 @@ type Segment struct {
 	Tokens []int32   // [N] token ids, the first one BOS
 	Group  []int32   // [N] group ids; the given positions' groups come before all others
 	Weight []float32 // [N] weight in the loss; 0 = given: conditioned on, not predicted
+
+	// Next scores the content stream instead of the query stream: each position's content
+	// row predicts the token behind it, as a plain Llama does, and there are no query rows.
+	// The groups must be single positions left to right, and the first position, which no
+	// row predicts, must be given.
+	Next bool
 }
 
 // Len returns the number of positions.
 func (s Segment) Len() int { return len(s.Tokens) }
 
 // Validate reports a segment whose columns differ in length, whose tokens lie outside a
-// vocabulary of the given size, or whose weights are not finite.
+// vocabulary of the given size, whose weights are not finite, or whose groups are not what
+// Next wants.
 func (s Segment) Validate(vocab int) error {
 	n := len(s.Tokens)
 	if len(s.Group) != n || len(s.Weight) != n {
@@ -80,6 +87,24 @@ func (s Segment) Validate(vocab int) error {
 		if w := float64(s.Weight[p]); math.IsNaN(w) || math.IsInf(w, 0) {
 			return fmt.Errorf("the weight of position %d in the loss is %v", p, w)
 		}
+	}
+	if s.Next {
+		return s.validateNext()
+	}
+	return nil
+}
+
+// validateNext reports groups under which no content row can predict the next token: one
+// that saw it would only copy it.
+func (s Segment) validateNext() error {
+	for p := 1; p < len(s.Group); p++ {
+		if s.Group[p] <= s.Group[p-1] {
+			return fmt.Errorf("the loss of the next token wants single positions left to right as groups; position %d has group %d behind group %d",
+				p, s.Group[p], s.Group[p-1])
+		}
+	}
+	if len(s.Weight) > 0 && s.Weight[0] != 0 {
+		return fmt.Errorf("the loss of the next token cannot give position 0 a weight, %v: no token precedes it", s.Weight[0])
 	}
 	return nil
 }

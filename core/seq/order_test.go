@@ -85,13 +85,18 @@ func TestSegmentValidate(t *testing.T) {
 		want    string // part of the error; "" = valid
 	}{
 		{"empty", Segment{}, ""},
-		{"valid", Segment{[]int32{0, 4}, []int32{9, -9}, []float32{0, -0.5}}, ""},
-		{"groups", Segment{[]int32{0, 4}, []int32{0}, []float32{0, 1}}, "2 tokens, 1 groups and 2 weights"},
-		{"weights", Segment{[]int32{0, 4}, []int32{0, 1}, nil}, "2 tokens, 2 groups and 0 weights"},
-		{"token", Segment{[]int32{0, 5}, []int32{0, 1}, []float32{0, 1}}, "token 5 at position 1"},
-		{"negative token", Segment{[]int32{-1}, []int32{0}, []float32{0}}, "token -1 at position 0"},
-		{"NaN", Segment{[]int32{0}, []int32{0}, []float32{float32(math.NaN())}}, "position 0 in the loss is NaN"},
-		{"infinite", Segment{[]int32{0}, []int32{0}, []float32{float32(math.Inf(-1))}}, "-Inf"},
+		{"valid", Segment{[]int32{0, 4}, []int32{9, -9}, []float32{0, -0.5}, false}, ""},
+		{"groups", Segment{[]int32{0, 4}, []int32{0}, []float32{0, 1}, false}, "2 tokens, 1 groups and 2 weights"},
+		{"weights", Segment{[]int32{0, 4}, []int32{0, 1}, nil, false}, "2 tokens, 2 groups and 0 weights"},
+		{"token", Segment{[]int32{0, 5}, []int32{0, 1}, []float32{0, 1}, false}, "token 5 at position 1"},
+		{"negative token", Segment{[]int32{-1}, []int32{0}, []float32{0}, false}, "token -1 at position 0"},
+		{"NaN", Segment{[]int32{0}, []int32{0}, []float32{float32(math.NaN())}, false}, "position 0 in the loss is NaN"},
+		{"infinite", Segment{[]int32{0}, []int32{0}, []float32{float32(math.Inf(-1))}, false}, "-Inf"},
+		{"next", Segment{[]int32{0, 4, 1}, []int32{-2, 0, 9}, []float32{0, 1, 0}, true}, ""},
+		{"next of nothing", Segment{Next: true}, ""},
+		{"next in a group", Segment{[]int32{0, 4, 1}, []int32{0, 1, 1}, []float32{0, 1, 1}, true}, "position 2 has group 1 behind group 1"},
+		{"next backwards", Segment{[]int32{0, 4}, []int32{1, 0}, []float32{0, 1}, true}, "position 1 has group 0 behind group 1"},
+		{"next with nothing before", Segment{[]int32{0, 4}, []int32{0, 1}, []float32{1, 1}, true}, "position 0 a weight, 1"},
 	} {
 		err := c.segment.Validate(5)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {

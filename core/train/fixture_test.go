@@ -43,7 +43,7 @@ func newTrainerOf(t testing.TB, typ kernels.Type, o Options, threads int) *Train
 func segmentsOf(t testing.TB, step, n int) []seq.Segment {
 	t.Helper()
 	var samplers []order.Sampler
-	for _, text := range []string{"ltr", "permuted:4", "spans"} {
+	for _, text := range []string{"ltr", "permuted:4", "spans", "next"} {
 		s, err := order.Parse(text)
 		if err != nil {
 			t.Fatal(err)
@@ -57,7 +57,7 @@ func segmentsOf(t testing.TB, step, n int) []seq.Segment {
 		for i := range tokens[1:] {
 			tokens[i+1] = int32(1 + key.Intn(uint64(i), 22))
 		}
-		list = append(list, samplers[d%3].Sample(key, tokens, order.GivenCausal))
+		list = append(list, samplers[d%len(samplers)].Sample(key, tokens, order.GivenCausal))
 	}
 	return list
 }

@@ -128,9 +128,7 @@ func (t *Trainer) gradient(ctx context.Context, segments []seq.Segment, scale fl
 	rows := make([]int, len(parts))
 	err := parallel.Each(ctx, t.workers, len(parts), func(w *worker, i int) {
 		w.batch.Reset()
-		for _, s := range parts[i] {
-			w.batch.AddSegment(s)
-		}
+		w.batch.AddSegments(parts[i])
 		nll[i], _ = w.ws.LossGrad(&w.batch, t.grads, i, scale)
 		content, query := w.batch.Rows()
 		rows[i] = content + query

@@ -14,8 +14,9 @@ import (
 	"github.com/any-order/a3/core/train"
 )
 
-// heldOutOrders are the groupings under which held-out losses are reported.
-var heldOutOrders = []string{"ltr", "blocks:4", "permuted:4", "spans"}
+// heldOutOrders are the groupings under which held-out losses are reported; next is the
+// content stream's own loss, that of the plain Llama.
+var heldOutOrders = []string{"ltr", "next", "blocks:4", "permuted:4", "spans"}
 
 // heldOutSeed keys the groupings of held-out documents: the same in every run, so that
 // losses can be compared.

@@ -42,7 +42,7 @@ func TestRun(t *testing.T) {
 	if first, last := mean(progress[:6]), mean(progress[54:]); !(last < first-1) {
 		t.Errorf("the loss went from %.3f to %.3f", first, last)
 	}
-	orders := []string{"blocks:4", "ltr", "permuted:4", "spans"}
+	orders := []string{"blocks:4", "ltr", "next", "permuted:4", "spans"}
 	var measured []int
 	for _, p := range progress {
 		if p.HeldOut != nil {
