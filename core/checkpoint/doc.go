@@ -5,7 +5,6 @@
 // File map:
 //
 //	dtype.go      element types, Info
-//	half.go       F16 and BF16 conversions
 //	header.go     the safetensors header: parsed and checked before any data is read
 //	file.go       File: one safetensors file, opened, mapped or in memory
 //	shards.go     File over a sharded directory (model.safetensors.index.json)
@@ -20,7 +19,9 @@
 //	manifest.go   manifest.json of a training checkpoint
 //	load.go       one checkpoint read and verified; the latest good one
 //	store.go      a directory of checkpoints owned by one trainer
-//	lock_*.go, mmap_*.go  what differs between operating systems
+//	lock_*.go     what differs between operating systems
+//	internal/     files mapped into memory; the 16-bit floating-point types
+//	gguf/         GGUF files, which models are imported from
 //
 // Invariants:
 //

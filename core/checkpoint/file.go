@@ -1,15 +1,15 @@
 package checkpoint
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/any-order/a3/core/checkpoint/internal/mapped"
 )
 
 // The names of a model's weights.
@@ -34,12 +34,8 @@ type File struct {
 
 // shard is one file of bytes.
 type shard struct {
-	name   string // base name, for errors and digests
-	data   io.ReaderAt
-	size   int64
-	view   []byte // all bytes, when in memory or mapped; else nil
-	mapped bool   // view is a mapping
-	closer io.Closer
+	name string // base name, for errors and digests
+	*mapped.File
 }
 
 // Open opens a safetensors file. If path is a directory, it opens the directory's
@@ -71,8 +67,7 @@ func Open(path string) (*File, error) {
 // Parse reads a safetensors file that is in memory, such as an embedded model. The
 // File refers to data, which must not change.
 func Parse(data []byte) (*File, error) {
-	s := &shard{name: "data", data: bytes.NewReader(data), size: int64(len(data)), view: data}
-	return singleFile(s)
+	return singleFile(&shard{"data", mapped.Of(data)})
 }
 
 // openWeights opens the weights of a model directory, in one file or sharded.
@@ -103,14 +98,14 @@ func newFile(name string, handle fs.File) (*File, error) {
 	}
 	f, err := singleFile(s)
 	if err != nil {
-		s.close()
+		s.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
 func singleFile(s *shard) (*File, error) {
-	h, err := readHeader(s.data, s.size)
+	h, err := readHeader(s.File)
 	if err != nil {
 		return nil, err
 	}
@@ -122,55 +117,20 @@ func singleFile(s *shard) (*File, error) {
 	}, nil
 }
 
-// newShard takes the handle over. Files of the operating system are mapped where it
-// can, so that Bytes needs no copy; a file system without random access is read whole.
+// newShard takes the handle over.
 func newShard(name string, handle fs.File) (*shard, error) {
-	st, err := handle.Stat()
-	if err != nil {
-		handle.Close()
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		handle.Close()
-		return nil, fmt.Errorf("not a regular file but %s", st.Mode().Type())
-	}
-	s := &shard{name: name, size: st.Size(), closer: handle}
-	if r, ok := handle.(io.ReaderAt); ok {
-		s.data = r
-		if file, ok := handle.(*os.File); ok {
-			// A file system that refuses to map is no error: ReadAt does everything.
-			s.view, _ = mapFile(file, s.size)
-			s.mapped = s.view != nil
-		}
-		return s, nil
-	}
-	defer handle.Close()
-	s.closer = nil
-	s.view, err = io.ReadAll(handle)
+	f, err := mapped.New(handle)
 	if err != nil {
 		return nil, err
 	}
-	s.data, s.size = bytes.NewReader(s.view), int64(len(s.view))
-	return s, nil
-}
-
-func (s *shard) close() error {
-	var err error
-	if s.mapped {
-		err = unmapFile(s.view)
-		s.view, s.mapped = nil, false
-	}
-	if s.closer != nil {
-		err = errors.Join(err, s.closer.Close())
-	}
-	return err
+	return &shard{name, f}, nil
 }
 
 // Close releases the file. Slices that Bytes returned are invalid afterwards.
 func (f *File) Close() error {
 	var errs []error
 	for _, s := range f.shards {
-		errs = append(errs, s.close())
+		errs = append(errs, s.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -207,11 +167,11 @@ func (f *File) Bytes(name string) ([]byte, error) {
 		return nil, err
 	}
 	s := f.shards[e.shard]
-	if s.view != nil {
-		return s.view[e.begin:e.end:e.end], nil
+	if view := s.View(); view != nil {
+		return view[e.begin:e.end:e.end], nil
 	}
 	b := make([]byte, e.end-e.begin)
-	if err := readAt(s.data, b, e.begin); err != nil {
+	if _, err := s.ReadAt(b, e.begin); err != nil {
 		return nil, fmt.Errorf("tensor %s: %w", quote(name), err)
 	}
 	return b, nil

@@ -49,7 +49,7 @@ func TestOpenAgrees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if unmapped.shards[0].view != nil || sequential.shards[0].mapped {
+	if unmapped.shards[0].View() != nil || sequential.shards[0].View() == nil {
 		t.Fatal("the fallbacks are not what is tested")
 	}
 	for name, f := range map[string]*File{"opened": opened, "unmapped": unmapped, "sequential": sequential} {

@@ -6,9 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
+
+	"github.com/any-order/a3/core/checkpoint/internal/mapped"
 )
 
 // Limits on what a file may claim. The header limit is that of the reference
@@ -34,14 +35,15 @@ type header struct {
 	metadata map[string]string
 }
 
-// readHeader reads and checks the header of a file of the given size. Afterwards
-// every entry is known to lie in the file.
-func readHeader(r io.ReaderAt, size int64) (*header, error) {
+// readHeader reads and checks the header of a file. Afterwards every entry is known to
+// lie in the file.
+func readHeader(r *mapped.File) (*header, error) {
+	size := r.Size()
 	if size < 8 {
 		return nil, fmt.Errorf("header: the file has %d bytes, too few for a safetensors header", size)
 	}
 	var prefix [8]byte
-	if err := readAt(r, prefix[:], 0); err != nil {
+	if _, err := r.ReadAt(prefix[:], 0); err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
 	length := binary.LittleEndian.Uint64(prefix[:])
@@ -52,7 +54,7 @@ func readHeader(r io.ReaderAt, size int64) (*header, error) {
 		return nil, fmt.Errorf("header: length %d exceeds the file, which has %d bytes: the file is cut", length, size)
 	}
 	text := make([]byte, length)
-	if err := readAt(r, text, 8); err != nil {
+	if _, err := r.ReadAt(text, 8); err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
 	start := 8 + int64(length)
@@ -195,17 +197,4 @@ func (h *header) checkTiling(dataSize int64) error {
 		return fmt.Errorf("header: the tensors end at byte %d of the data, which has %d", at, dataSize)
 	}
 	return nil
-}
-
-// readAt fills b from offset at. It says so when the file ends before, which happens
-// if it was cut after its size was taken.
-func readAt(r io.ReaderAt, b []byte, at int64) error {
-	n, err := r.ReadAt(b, at)
-	if n == len(b) {
-		return nil
-	}
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("read %d bytes at %d: %w", len(b), at, err)
 }

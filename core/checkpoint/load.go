@@ -146,16 +146,16 @@ func (c *Checkpoint) openListed(ctx context.Context, fsys fs.FS, name string) (*
 	}
 	f, err := c.verify(ctx, s)
 	if err != nil {
-		s.close()
+		s.Close()
 	}
 	return f, err
 }
 
 func (c *Checkpoint) verify(ctx context.Context, s *shard) (*File, error) {
-	sum := FileSum{Size: s.size}
-	if want := c.Manifest.Files[s.name]; want.Size == s.size { // else there is no need to read
+	sum := FileSum{Size: s.Size()}
+	if want := c.Manifest.Files[s.name]; want.Size == s.Size() { // else there is no need to read
 		var err error
-		if sum.SHA256, err = digestOf(ctx, s.data, s.size); err != nil {
+		if sum.SHA256, err = digestOf(ctx, s, s.Size()); err != nil {
 			return nil, fmt.Errorf("digest of %s: %w", s.name, err)
 		}
 	}

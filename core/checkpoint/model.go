@@ -112,7 +112,7 @@ func (m *Model) Digest(ctx context.Context) (Digest, error) {
 	line := func(name string, d Digest) { fmt.Fprintf(&list, "%s  %s\n", d, name) }
 	line(configName, sha256.Sum256(m.configText))
 	for _, s := range m.Weights.shards {
-		d, err := digestOf(ctx, s.data, s.size)
+		d, err := digestOf(ctx, s, s.Size())
 		if err != nil {
 			return Digest{}, fmt.Errorf("digest of %s: %w", s.name, err)
 		}

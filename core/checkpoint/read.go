@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"github.com/any-order/a3/core/checkpoint/internal/half"
 )
 
 // pieceBytes is how much of a tensor is read at a time: small beside the cache, and a
@@ -32,11 +34,11 @@ func (f *File) float32s(name string, first int, dst []float32, whole bool) error
 			}
 		case F16:
 			for i := range out {
-				out[i] = halfToFloat32(binary.LittleEndian.Uint16(raw[2*i:]))
+				out[i] = half.Float32(binary.LittleEndian.Uint16(raw[2*i:]))
 			}
 		case BF16:
 			for i := range out {
-				out[i] = bfloat16ToFloat32(binary.LittleEndian.Uint16(raw[2*i:]))
+				out[i] = half.FromBFloat16(binary.LittleEndian.Uint16(raw[2*i:]))
 			}
 		case F64:
 			for i := range out {
@@ -72,11 +74,11 @@ func (f *File) Float64(name string, dst []float64) error {
 			}
 		case F16:
 			for i := range out {
-				out[i] = float64(halfToFloat32(binary.LittleEndian.Uint16(raw[2*i:])))
+				out[i] = float64(half.Float32(binary.LittleEndian.Uint16(raw[2*i:])))
 			}
 		case BF16:
 			for i := range out {
-				out[i] = float64(bfloat16ToFloat32(binary.LittleEndian.Uint16(raw[2*i:])))
+				out[i] = float64(half.FromBFloat16(binary.LittleEndian.Uint16(raw[2*i:])))
 			}
 		default:
 			return wrongType(t, "float64", "F64, F32, F16 or BF16")
@@ -137,7 +139,7 @@ func (f *File) pieces(name string, first, count int, whole bool, use func(t DTyp
 	buf := make([]byte, min(pieceBytes, end-from))
 	for begin := from; ; {
 		n := min(int64(len(buf)), end-begin)
-		if err := readAt(f.shards[e.shard].data, buf[:n], begin); err != nil {
+		if _, err := f.shards[e.shard].ReadAt(buf[:n], begin); err != nil {
 			return fmt.Errorf("tensor %s: %w", quote(name), err)
 		}
 		at := int(begin-from) / e.DType.Size()

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/any-order/a3/core/checkpoint/internal/half"
 )
 
 // readable has one tensor of every dtype; its bytes are written by hand.
@@ -163,7 +165,7 @@ func TestReadInPieces(t *testing.T) {
 			t.Errorf("BF16 of %d elements: %v", n, err)
 		}
 		for i := range got {
-			if want := bfloat16ToFloat32(float32ToBFloat16(want[i])); got[i] != want {
+			if want := half.FromBFloat16(half.BFloat16(want[i])); got[i] != want {
 				t.Fatalf("BF16 of %d elements: element %d is %g, want %g", n, i, got[i], want)
 			}
 		}

@@ -88,7 +88,7 @@ func (f *File) addShard(fsys fs.FS, name string, tensors map[string]bool) error 
 		return err
 	}
 	f.shards = append(f.shards, s) // from here on, Close releases it
-	h, err := readHeader(s.data, s.size)
+	h, err := readHeader(s.File)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/any-order/a3/core/checkpoint/internal/half"
 )
 
 // Tensor is a tensor to be written. Exactly one of F32 and I64 holds its elements,
@@ -183,7 +185,7 @@ func (t *Tensor) writeData(w io.Writer, buf []byte, finite bool) error {
 		piece := buf[:0]
 		if t.DType == BF16 {
 			for _, v := range values {
-				piece = binary.LittleEndian.AppendUint16(piece, float32ToBFloat16(v))
+				piece = binary.LittleEndian.AppendUint16(piece, half.BFloat16(v))
 			}
 		} else {
 			for _, v := range values {

@@ -1,9 +1,10 @@
-package checkpoint
+// Package half converts the floating-point types of 16 bits that files hold.
+package half
 
 import "math"
 
-// halfToFloat32 converts an IEEE 754 half. Every half is exact in float32.
-func halfToFloat32(h uint16) float32 {
+// Float32 converts an IEEE 754 half. Every half is exact in float32.
+func Float32(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	exp := uint32(h>>10) & 0x1f
 	frac := uint32(h & 0x3ff)
@@ -17,14 +18,14 @@ func halfToFloat32(h uint16) float32 {
 	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
 }
 
-// bfloat16ToFloat32 converts a BF16, which is the upper half of a float32.
-func bfloat16ToFloat32(b uint16) float32 {
+// FromBFloat16 converts a BF16, which is the upper half of a float32.
+func FromBFloat16(b uint16) float32 {
 	return math.Float32frombits(uint32(b) << 16)
 }
 
-// float32ToBFloat16 rounds to the nearest BF16, ties to even. A NaN stays a NaN:
+// BFloat16 rounds to the nearest BF16, ties to even. A NaN stays a NaN:
 // adding the rounding bias to its bits could carry it into an infinity.
-func float32ToBFloat16(f float32) uint16 {
+func BFloat16(f float32) uint16 {
 	b := math.Float32bits(f)
 	if f != f {
 		return uint16(b>>16) | 0x40

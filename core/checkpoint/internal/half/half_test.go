@@ -1,4 +1,4 @@
-package checkpoint
+package half
 
 import (
 	"math"
@@ -24,7 +24,7 @@ func TestHalfToFloat32(t *testing.T) {
 		default:
 			want = sign * math.Ldexp(1024+frac, exp-25)
 		}
-		got := float64(halfToFloat32(uint16(h)))
+		got := float64(Float32(uint16(h)))
 		if math.IsNaN(want) && math.IsNaN(got) {
 			continue
 		}
@@ -37,10 +37,10 @@ func TestHalfToFloat32(t *testing.T) {
 // Every BF16 survives the way there and back, NaN as a NaN.
 func TestBFloat16RoundTrip(t *testing.T) {
 	for b := range 1 << 16 {
-		f := bfloat16ToFloat32(uint16(b))
-		got := float32ToBFloat16(f)
+		f := FromBFloat16(uint16(b))
+		got := BFloat16(f)
 		if f != f {
-			if g := bfloat16ToFloat32(got); g == g {
+			if g := FromBFloat16(got); g == g {
 				t.Fatalf("NaN %#04x became %g", b, g)
 			}
 		} else if got != uint16(b) {
@@ -67,7 +67,7 @@ func TestBFloat16RoundsToNearestEven(t *testing.T) {
 			{low + 0xffff, b + 1},
 		} {
 			for _, sign := range []uint32{0, 0x8000} {
-				got := float32ToBFloat16(math.Float32frombits(c.bits | sign<<16))
+				got := BFloat16(math.Float32frombits(c.bits | sign<<16))
 				if uint32(got) != c.want|sign {
 					t.Fatalf("float32 %#08x became %#04x, want %#04x", c.bits|sign<<16, got, c.want|sign)
 				}
@@ -77,7 +77,7 @@ func TestBFloat16RoundsToNearestEven(t *testing.T) {
 	// A NaN whose payload lies in the lower half must not become an infinity, nor
 	// carry into the sign.
 	for _, bits := range []uint32{0x7f800001, 0xff800001, 0x7fffffff, 0xffffffff} {
-		if got := bfloat16ToFloat32(float32ToBFloat16(math.Float32frombits(bits))); got == got {
+		if got := FromBFloat16(BFloat16(math.Float32frombits(bits))); got == got {
 			t.Errorf("NaN %#08x became %g", bits, got)
 		}
 	}
