@@ -1,4 +1,5 @@
-// Package tokenize turns text into token ids and back, without loss for any bytes.
+// Package tokenize turns text into token ids and back, without loss for all bytes that
+// have a token; in a vocabulary that Train made, that is any bytes.
 //
 // It is byte-level BPE (Sennrich et al. 2016; Radford et al. 2019) as Hugging Face's
 // tokenizers library does it, id for id. A Tokenizer is loaded from a tokenizer.json,

@@ -28,7 +28,8 @@ func (t *Tokenizer) NewEncoder() *Encoder {
 }
 
 // Append appends the ids of text to dst. Any bytes will do, valid UTF-8 or not, and
-// Tokenizer.AppendText gives them back. All of text is text: what looks like a
+// Tokenizer.AppendText gives them back, but for bytes that have no token: some
+// vocabularies lack a few control characters, which are left out. All of text is text: what looks like a
 // special or added token is spelled out, so that a document cannot forge one. No
 // token is added at either end.
 func (e *Encoder) Append(dst []int32, text []byte) []int32 {
@@ -137,7 +138,9 @@ func (e *Encoder) encodeWord(word []byte) []int32 {
 		return e.ids
 	}
 	for _, b := range word {
-		e.ids = append(e.ids, e.t.byteID[b])
+		if id := e.t.byteID[b]; id >= 0 {
+			e.ids = append(e.ids, id)
+		}
 	}
 	return e.merge.merge(e.ids)
 }

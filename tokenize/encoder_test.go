@@ -92,6 +92,34 @@ func TestIgnoreMergesLooksWordsUp(t *testing.T) {
 	}
 }
 
+// A byte without a token, as in SmolLM2's vocabulary, is left out, and its neighbours may
+// merge. So is one whose token is special.
+func TestBytesWithoutTokenAreLeftOut(t *testing.T) {
+	tok := parseWith(t, func(f *testFile) {
+		f.addToken("!?")
+		f.merges("! ?")
+		f.Model.Vocab["ĄĄ"] = f.Model.Vocab["Ą"]
+		delete(f.Model.Vocab, "Ą") // the byte 0x04
+		f.added(tokenOf(f, "x", true))
+	})
+	e := tok.NewEncoder()
+	for range 2 { // the second time from the caches
+		for text, want := range map[string]string{"c\x04at": "cat", "\x04": "", "\x04\x04\x04": "", "": "", "fox": "fo"} {
+			ids := e.Append(nil, []byte(text))
+			if got := tok.AppendText(nil, ids); string(got) != want {
+				t.Errorf("%q came back as %q, want %q", text, got, want)
+			}
+		}
+		if ids := e.Append(nil, []byte("!\x04?")); !slices.Equal(ids, []int32{256}) {
+			t.Errorf("ids %v, want that of \"!?\"", ids)
+		}
+		long := strings.Repeat("\x04", 40)
+		if ids := e.Append(nil, []byte("!"+long+long+long+"?")); !slices.Equal(ids, []int32{256}) {
+			t.Errorf("ids %v of a long word, want that of \"!?\"", ids)
+		}
+	}
+}
+
 // What an encoder met before makes no difference, when its caches overflow neither.
 func TestCachesDoNotShow(t *testing.T) {
 	tok := loadTestdata(t, "llama3.json")

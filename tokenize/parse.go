@@ -88,7 +88,7 @@ func parseModel(data json.RawMessage, added []addedJSON) (definition, error) {
 	if def.tokens, err = denseTokens(model.Vocab, added); err != nil {
 		return def, err
 	}
-	if def.merges, err = resolveMerges(model.Merges, model.Vocab); err != nil {
+	if def.merges, err = resolveMerges("model.merges", model.Merges, "model.vocab", model.Vocab); err != nil {
 		return def, err
 	}
 	for i, a := range added {
@@ -142,20 +142,20 @@ func checkID(id int32) error {
 	return nil
 }
 
-// resolveMerges finds the ids of the merges' tokens.
-func resolveMerges(pairs mergesJSON, vocab map[string]int32) ([]merge, error) {
+// resolveMerges finds the ids of the merges' tokens. The fields name both in errors.
+func resolveMerges(field string, pairs [][2]string, vocabField string, vocab map[string]int32) ([]merge, error) {
 	merges := make([]merge, len(pairs))
 	var joined []byte
 	for rank, p := range pairs {
 		if p[0] == "" || p[1] == "" {
-			return nil, fmt.Errorf("model.merges[%d]: %q has an empty part", rank, p)
+			return nil, fmt.Errorf("%s[%d]: %q has an empty part", field, rank, p)
 		}
 		joined = append(append(joined[:0], p[0]...), p[1]...)
 		left, ok1 := vocab[p[0]]
 		right, ok2 := vocab[p[1]]
 		into, ok3 := vocab[string(joined)]
 		if !ok1 || !ok2 || !ok3 {
-			return nil, fmt.Errorf("model.merges[%d]: %q: both parts and what they join to must be in model.vocab", rank, p)
+			return nil, fmt.Errorf("%s[%d]: %q: both parts and what they join to must be in %s", field, rank, p, vocabField)
 		}
 		merges[rank] = merge{left, right, into}
 	}

@@ -127,8 +127,7 @@ func TestParseRefuses(t *testing.T) {
 		{"dropout", func(f *testFile) { f.Model.Dropout = 0.1 }, []string{"model.dropout", "0.1"}},
 		{"subword prefix", func(f *testFile) { f.Model.Prefix = "##" }, []string{"model.continuing_subword_prefix", "##"}},
 		{"word suffix", func(f *testFile) { f.Model.Suffix = "</w>" }, []string{"model.end_of_word_suffix", "</w>"}},
-		{"missing byte", func(f *testFile) { delete(f.Model.Vocab, "Ġ") }, []string{"model.vocab", "0x20", "Ġ"}},
-		{"special byte", func(f *testFile) { f.added(tokenOf(f, "Ġ", true)) }, []string{"model.vocab", "0x20"}},
+		{"no bytes", func(f *testFile) { f.Model.Vocab = map[string]any{"the": 0} }, []string{"model.vocab", "no byte"}},
 		{"duplicate id", func(f *testFile) { f.Model.Vocab["zz"] = 5 }, []string{"model.vocab: id 5", "zz"}},
 		{"empty token", func(f *testFile) { f.addToken("") }, []string{"model.vocab", "256", "empty"}},
 		{"negative id", func(f *testFile) { f.Model.Vocab["zz"] = -1 }, []string{`model.vocab["zz"]`, "-1"}},
@@ -240,7 +239,7 @@ func TestParseOldFiles(t *testing.T) {
 	}
 }
 
-// FuzzParse: no file makes Parse panic; one that is accepted is lossless and is the
+// FuzzParse: no file makes Parse panic; one that is accepted loses no bytes that have a token and is the
 // same after being written and read again. The parts that differ between files are
 // put into one that has the 256 bytes, so that most changes reach beyond the JSON.
 func FuzzParse(f *testing.F) {
@@ -259,7 +258,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		ids := tok.NewEncoder().Append(nil, text)
-		if got := tok.AppendText(nil, ids); string(got) != string(text) {
+		complete := !slices.ContainsFunc(text, func(b byte) bool { return tok.byteID[b] < 0 })
+		if got := tok.AppendText(nil, ids); complete && string(got) != string(text) {
 			t.Fatalf("%q came back as %q", text, got)
 		}
 		if k := slices.IndexFunc(ids, tok.IsSpecial); k >= 0 {

@@ -6,7 +6,7 @@ type Tokenizer struct {
 	def      definition
 	split    splitter
 	classes  *classTable
-	byteID   [256]int32       // byte -> the token of that byte alone
+	byteID   [256]int32       // byte -> the token of that byte alone, -1 = none
 	words    map[string]int32 // bytes -> token, where whole words are looked up before merging; else nil
 	pairs    pairTable
 	added    [2]addedSet

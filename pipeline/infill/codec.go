@@ -94,7 +94,7 @@ func (c *Codec) Encode(enc Encoder, doc *Document) (*Task, error) {
 		s := span{first: task.Canvas.Len(), count: b.Tokens, folded: folded}
 		if s.count == 0 {
 			ids = enc.Append(ids[:0], s.whole(doc.Text, b))
-			s.count = len(ids)
+			s.count = max(len(ids), 1) // 0 where no byte of it has a token in the vocabulary
 		}
 		if folded {
 			task.Constraints = append(task.Constraints, Constraint{Position: int32(s.first), Kind: LeadingSpace})

@@ -1,0 +1,160 @@
+package tokenize
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// asGGUF returns the metadata that a converter writes for a tokenizer.json: special
+// tokens are of type control, other added ones user-defined.
+func asGGUF(tok *Tokenizer, pre string) GGUF {
+	g := GGUF{Model: "gpt2", Pre: pre, Tokens: slices.Clone(tok.def.tokens), Types: make([]int32, tok.Vocab())}
+	for id := range g.Types {
+		if g.Types[id] = ggufNormal; g.Tokens[id] == "" {
+			g.Types[id] = ggufUnused
+		}
+	}
+	for _, a := range tok.def.added {
+		g.Tokens[a.id] = a.content
+		if g.Types[a.id] = ggufUserDefined; a.special {
+			g.Types[a.id] = ggufControl
+		}
+	}
+	for _, m := range tok.def.merges {
+		g.Merges = append(g.Merges, tok.def.tokens[m.left]+" "+tok.def.tokens[m.right])
+	}
+	yes, no := true, false
+	g.AddBOS, g.AddEOS, g.AddSpacePrefix = &no, &no, &no
+	if bos, ok := tok.BOS(); ok {
+		g.BOS, g.AddBOS = &bos, &yes
+	}
+	if eos, ok := tok.EOS(); ok {
+		g.EOS = &eos
+	}
+	return g
+}
+
+// A tokenizer.json that was converted to GGUF and back does the same.
+func TestFromGGUFGivesTheTokenizerBack(t *testing.T) {
+	var texts [][]byte
+	for _, text := range readGolden(t).Texts {
+		texts = append(texts, []byte(text))
+	}
+	for pre, name := range map[string]string{
+		"gpt-2": "gpt2", "default": "gpt2",
+		"llama-bpe": "llama3", "llama3": "llama3", "llama-v3": "llama3",
+		"smollm": "smollm2", "starcoder": "smollm2", "refact": "smollm2", "command-r": "smollm2",
+	} {
+		t.Run(pre, func(t *testing.T) {
+			want := loadTestdata(t, name+".json")
+			want.def.ignoreMerges = name == "llama3"
+			want = reparse(t, want)
+			got, err := FromGGUF(asGGUF(want, pre))
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkSame(t, got, want, texts...)
+			checkSame(t, reparse(t, got), want, texts...)
+		})
+	}
+}
+
+func TestFromGGUFDefaults(t *testing.T) {
+	want := loadTestdata(t, "llama3.json")
+	bos, _ := want.BOS()
+	for _, c := range []struct {
+		pre   string
+		first int32
+	}{{"llama-bpe", bos}, {"gpt-2", -1}, {"smollm", -1}} {
+		g := asGGUF(want, c.pre)
+		g.AddBOS, g.AddEOS, g.Types = nil, nil, nil
+		tok, err := FromGGUF(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tok.def.first != c.first || tok.def.last != -1 {
+			t.Errorf("%s: %d and %d stand around a text, want %d and none", c.pre, tok.def.first, tok.def.last, c.first)
+		}
+		if !tok.IsSpecial(bos) {
+			t.Errorf("%s: without types, BOS is a token of text", c.pre)
+		}
+	}
+}
+
+func TestFromGGUFLeavesUnusedTokensOut(t *testing.T) {
+	g := asGGUF(loadTestdata(t, "gpt2.json"), "gpt-2")
+	used := len(g.Tokens)
+	g.Tokens = append(g.Tokens, "[PAD0]", "<tool>", "[PAD1]", "[PAD1]")
+	g.Types = append(g.Types, ggufUnused, ggufUserDefined, ggufUnused, ggufUnused)
+	tok, err := FromGGUF(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tok.Vocab() != used+2 || tok.Bytes(int32(used)) != nil || !tok.IsSpecial(int32(used)) {
+		t.Errorf("vocabulary %d, token %d is %q; want %d and nothing", tok.Vocab(), used, tok.Bytes(int32(used)), used+2)
+	}
+	tool := int32(used + 1)
+	if ids := tok.NewEncoder().AppendWithSpecials(nil, []byte("<tool>")); !slices.Equal(ids, []int32{tool}) {
+		t.Errorf("the user-defined token is %v, want %d", ids, tool)
+	}
+	if ids := tok.NewEncoder().Append(nil, []byte("<tool>")); slices.Contains(ids, tool) {
+		t.Error("text became the user-defined token")
+	}
+	checkSame(t, reparse(t, tok), tok)
+}
+
+// Every error names the field.
+func TestFromGGUFRefuses(t *testing.T) {
+	id := func(n int32) *int32 { return &n }
+	for _, c := range []struct {
+		name   string
+		change func(g *GGUF)
+		want   []string
+	}{
+		{"model", func(g *GGUF) { g.Model = "t5" }, []string{"tokenizer.ggml.model", "t5", "gpt2"}},
+		{"no model", func(g *GGUF) { g.Model = "" }, []string{"tokenizer.ggml.model"}},
+		{"pre", func(g *GGUF) { g.Pre = "qwen2" }, []string{"tokenizer.ggml.pre", "qwen2", "smollm"}},
+		{"no pre", func(g *GGUF) { g.Pre = "" }, []string{"tokenizer.ggml.pre"}},
+		{"no tokens", func(g *GGUF) { g.Tokens = nil }, []string{"tokenizer.ggml.tokens", "0 tokens"}},
+		{"too many tokens", func(g *GGUF) { g.Tokens = make([]string, MaxVocab+1) }, []string{"tokenizer.ggml.tokens", "1048577"}},
+		{"empty token", func(g *GGUF) { g.Tokens[7] = "" }, []string{"tokenizer.ggml.tokens[7]", "empty"}},
+		{"invalid token", func(g *GGUF) { g.Tokens[7] = "\xff" }, []string{"tokenizer.ggml.tokens[7]", "UTF-8"}},
+		{"token twice", func(g *GGUF) { g.Tokens[300] = g.Tokens[299] }, []string{"tokenizer.ggml.tokens", "token 299 and token 300"}},
+		{"no bytes", func(g *GGUF) {
+			for id := range g.Tokens {
+				g.Tokens[id] = strings.Repeat("x", id+2)
+			}
+			g.Merges = nil
+		}, []string{"tokenizer.ggml", "no byte"}},
+		{"types of other tokens", func(g *GGUF) { g.Types = g.Types[1:] }, []string{"tokenizer.ggml.token_type", "419", "420"}},
+		{"unknown type", func(g *GGUF) { g.Types[9] = 7 }, []string{"tokenizer.ggml.token_type[9]", "7"}},
+		{"unused vocabulary", func(g *GGUF) {
+			for id := range g.Types[:300] {
+				g.Types[id] = ggufUnused
+			}
+		}, []string{"tokenizer.ggml.token_type", "300", "half"}},
+		{"merge outside the vocabulary", func(g *GGUF) { g.Merges[3] = "zz z" }, []string{"tokenizer.ggml.merges[3]", "zz"}},
+		{"merge of one part", func(g *GGUF) { g.Merges[3] = "e" }, []string{"tokenizer.ggml.merges[3]", "empty"}},
+		{"merge of three parts", func(g *GGUF) { g.Merges[3] = "a b c" }, []string{"tokenizer.ggml.merges[3]", "b c"}},
+		{"no BOS", func(g *GGUF) { g.BOS = nil }, []string{"tokenizer.ggml.bos_token_id", "missing"}},
+		{"BOS outside", func(g *GGUF) { g.BOS = id(420) }, []string{"tokenizer.ggml.bos_token_id", "420"}},
+		{"negative BOS", func(g *GGUF) { g.BOS = id(-1) }, []string{"tokenizer.ggml.bos_token_id", "-1"}},
+		{"BOS of text", func(g *GGUF) { g.BOS = id(300) }, []string{"300", "special token"}},
+		{"EOS outside", func(g *GGUF) { g.EOS, g.AddEOS = id(1<<30), g.AddBOS }, []string{"tokenizer.ggml.eos_token_id", "1073741824"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := asGGUF(loadTestdata(t, "smollm2.json"), "smollm")
+			c.change(&g)
+			_, err := FromGGUF(g)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not mention %q", err, want)
+				}
+			}
+		})
+	}
+}
