@@ -54,7 +54,7 @@ func (c *Config) LlamaConfig() *checkpoint.LlamaConfig {
 // read from the checkpoint in pieces. Every tensor of the network must be there in its
 // shape, and finite.
 func Load(c Config, f *checkpoint.File, k *kernels.Kernels, t kernels.Type) (*Model, error) {
-	if err := checkShapes(&c, f); err != nil {
+	if err := checkShapes(&c, f, false); err != nil {
 		return nil, err
 	}
 	m, err := newModel(c, k, t)
@@ -89,9 +89,10 @@ func Load(c Config, f *checkpoint.File, k *kernels.Kernels, t kernels.Type) (*Mo
 	return m, nil
 }
 
-// LoadTrainable builds a model that can be trained from a checkpoint.
+// LoadTrainable builds a model that can be trained from a checkpoint. A plain Llama has no
+// query embedding: it is zero then, and InitQuery gives it another start.
 func LoadTrainable(c Config, f *checkpoint.File, k *kernels.Kernels, t kernels.Type) (*Model, error) {
-	if err := checkShapes(&c, f); err != nil {
+	if err := checkShapes(&c, f, true); err != nil {
 		return nil, err
 	}
 	m, err := New(c, k, t)
@@ -99,6 +100,9 @@ func LoadTrainable(c Config, f *checkpoint.File, k *kernels.Kernels, t kernels.T
 		return nil, err
 	}
 	for _, t := range m.Params.Tensors {
+		if t.Name == QueryEmbed && !f.Has(QueryEmbed) {
+			continue
+		}
 		if err := f.Float32(t.Name, t.Data); err != nil {
 			return nil, fmt.Errorf("load %s: %w", t.Name, err)
 		}
@@ -111,12 +115,15 @@ func LoadTrainable(c Config, f *checkpoint.File, k *kernels.Kernels, t kernels.T
 }
 
 // checkShapes compares the shapes before memory is allocated for them: a configuration
-// cannot ask for more than the file holds.
-func checkShapes(c *Config, f *checkpoint.File) error {
+// cannot ask for more than the file holds. plain allows a file without a query embedding.
+func checkShapes(c *Config, f *checkpoint.File, plain bool) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
 	for _, s := range c.shapes() {
+		if plain && s.name == QueryEmbed && !f.Has(s.name) {
+			continue
+		}
 		info, err := f.Info(s.name)
 		if err != nil {
 			return err

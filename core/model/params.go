@@ -44,8 +44,15 @@ type Tensor struct {
 // IsNorm reports whether the tensor scales a norm; such are exempt from weight decay.
 func (t Tensor) IsNorm() bool { return len(t.Shape) == 1 }
 
-// QueryEmbed is the name of the tensor that plain Llama checkpoints lack.
-const QueryEmbed = "model.query_embed"
+// initStd is the standard deviation of initial weights: 1/sqrt(inputs of a row).
+func (t Tensor) initStd() float64 { return 1 / math.Sqrt(float64(t.Shape[len(t.Shape)-1])) }
+
+// QueryEmbed is the name of the tensor that plain Llama checkpoints lack, the second one
+// of Params.Tensors.
+const (
+	QueryEmbed  = "model.query_embed"
+	queryTensor = 1
+)
 
 type shape struct {
 	name string
@@ -137,14 +144,20 @@ func (p *Params) Init(seed uint64, layers int) {
 			}
 			continue
 		}
-		std := 1 / math.Sqrt(float64(t.Shape[len(t.Shape)-1]))
+		std := t.initStd()
 		if n := t.Name; len(t.Shape) == 2 && (hasSuffix(n, "o_proj.weight") || hasSuffix(n, "down_proj.weight")) {
 			std /= math.Sqrt(2 * float64(layers))
 		}
-		key := seq.NewKey(seed, uint64(seq.PurposeInit), uint64(i))
-		for j := range t.Data {
-			t.Data[j] = float32(std * key.Normal(uint64(j)))
-		}
+		p.draw(i, seed, std)
+	}
+}
+
+// draw fills a tensor with normal numbers of the given standard deviation.
+func (p *Params) draw(tensor int, seed uint64, std float64) {
+	key := seq.NewKey(seed, uint64(seq.PurposeInit), uint64(tensor))
+	data := p.Tensors[tensor].Data
+	for j := range data {
+		data[j] = float32(std * key.Normal(uint64(j)))
 	}
 }
 

@@ -25,6 +25,10 @@ type Config struct {
 	Curriculum order.Curriculum `yaml:"curriculum" json:"curriculum"` // empty = the default for Optimizer.Steps
 	Optimizer  train.Options    `yaml:"optimizer" json:"optimizer"`
 
+	// QueryInit is how the query embedding starts. Empty keeps that of the model that the
+	// run starts from, or is random if there is none.
+	QueryInit model.QueryInit `yaml:"query_init" json:"query_init,omitempty"`
+
 	HeldOut   int `yaml:"held_out" json:"held_out"`     // documents kept from training for the losses by order, a tenth of all at most
 	EvalEvery int `yaml:"eval_every" json:"eval_every"` // steps between held-out losses; 0 = at the end of each stage only
 	SaveEvery int `yaml:"save_every" json:"save_every"` // steps between checkpoints
@@ -62,6 +66,11 @@ func (c *Config) Complete() error {
 	}
 	if err := c.Curriculum.Validate(); err != nil {
 		return err
+	}
+	if c.QueryInit != "" {
+		if err := c.QueryInit.Validate(); err != nil {
+			return fmt.Errorf("training: %w", err)
+		}
 	}
 	switch {
 	case c.HeldOut < 0 || c.EvalEvery < 0:

@@ -51,7 +51,7 @@ func (r *run) startingModel() (*model.Model, error) {
 		if err != nil {
 			return nil, fmt.Errorf("model to start from: %w", err)
 		}
-		return m, nil
+		return m, r.initQuery(m, !r.Init.Weights.Has(model.QueryEmbed))
 	}
 	m, err := model.New(config, r.Kernels, r.Compute)
 	if err != nil {
@@ -59,5 +59,17 @@ func (r *run) startingModel() (*model.Model, error) {
 	}
 	m.Params.Init(r.Config.Seed, m.Config.Layers)
 	m.Pack()
-	return m, nil
+	return m, r.initQuery(m, false)
+}
+
+// initQuery starts the query embedding as the settings want it.
+func (r *run) initQuery(m *model.Model, missing bool) error {
+	how := r.Config.QueryInit
+	if how == "" && missing {
+		how = model.QueryRandom
+	}
+	if how == "" {
+		return nil
+	}
+	return m.Params.InitQuery(how, r.Config.Seed, r.recipe.BOS)
 }
