@@ -45,6 +45,9 @@ func (ws *Workspace) backward(b *Batch, g *Gradient, shard int) {
 		}
 		for r := content; r < rows; r++ {
 			k.Axpy(g.Params.Query, dx.Row(r), 1)
+			if t, ok := b.copied(r - content); ok && t != c.PadToken {
+				k.Axpy(g.lookups.Row(int(t)), dx.Row(r), b.Copy)
+			}
 		}
 	})
 }

@@ -26,6 +26,12 @@ type Batch struct {
 	QueryPos []int32
 	QueryEnd []int32
 
+	// Copy is how much of the embedding of the token before its position a query row starts
+	// with, beside the query embedding, where it sees that token: Before [Q], which is -1
+	// elsewhere and not read if Copy is 0. See QueryCopy.
+	Copy   float32
+	Before []int32
+
 	// Scored rows [Next+Q]: the last content rows, then all query rows. So they lie
 	// together, and what only they need begins at one row.
 	Next   int       // number of content rows that predict the token behind theirs (seq.Segment.Next)
@@ -79,7 +85,7 @@ func (b *Batch) Reset() {
 	*b = Batch{
 		Segments: b.Segments[:0],
 		Token:    b.Token[:0], ContentPos: b.ContentPos[:0], ContentEnd: b.ContentEnd[:0],
-		QueryPos: b.QueryPos[:0], QueryEnd: b.QueryEnd[:0],
+		QueryPos: b.QueryPos[:0], QueryEnd: b.QueryEnd[:0], Before: b.Before[:0],
 		Target: b.Target[:0], Weight: b.Weight[:0],
 	}
 }
@@ -119,6 +125,11 @@ func (b *Batch) AddSegment(s seq.Segment) {
 		keys = max(keys, o.QueryEnd[r])
 		b.QueryPos = append(b.QueryPos, p)
 		b.QueryEnd = append(b.QueryEnd, o.QueryEnd[r])
+		before := int32(-1)
+		if p > 0 && s.Group[p-1] < s.Group[p] {
+			before = s.Tokens[p-1]
+		}
+		b.Before = append(b.Before, before)
 		b.Target = append(b.Target, s.Tokens[p])
 		b.Weight = append(b.Weight, s.Weight[p])
 	}
@@ -182,6 +193,9 @@ func (b *Batch) check(c *Config) (positions int) {
 	if b.Next < 0 || b.Next > content || len(b.Target) != len(b.Weight) || len(b.Target) != scored && len(b.Target) > 0 {
 		panic(fmt.Sprintf("model: %d of %d content rows and %d query rows are scored, by %d targets with %d weights",
 			b.Next, content, query, len(b.Target), len(b.Weight)))
+	}
+	if b.Copy != 0 && len(b.Before) != query {
+		panic(fmt.Sprintf("model: %d tokens to copy for %d query rows", len(b.Before), query))
 	}
 	for _, list := range [][]int32{b.ContentPos, b.QueryPos} {
 		for _, p := range list {

@@ -49,7 +49,7 @@ func (ws *Workspace) run(b *Batch, keep bool) {
 		m.w.lookup(x.Row(r), t)
 	}
 	for r := content; r < rows; r++ {
-		copy(x.Row(r), m.w.query)
+		m.queryInput(x.Row(r), b, r-content)
 	}
 	for l := range c.Layers {
 		y := x // a layer's input is dead once its middle is known

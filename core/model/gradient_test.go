@@ -16,58 +16,63 @@ const (
 
 func TestGradientByFiniteDifferences(t *testing.T) {
 	eachFloat32(t, func(t *testing.T, m *Model) {
-		b, ws := pack(mixed(m.Config.Vocab)...), m.NewWorkspace()
-		var total float64
-		for _, w := range b.Weight {
-			total += float64(w)
-		}
-		grads, nll, weight := gradientOf(ws, 1/total, b)
-		if math.Abs(weight-total) > 1e-9 {
-			t.Fatalf("sum of weights %v, want %v", weight, total)
-		}
-		loss := func() float64 {
-			m.Pack()
-			var sum float64
-			for i, lp := range ws.LogProbs(b) {
-				sum -= float64(b.Weight[i]) * lp
-			}
-			return sum / total
-		}
-		if got := loss(); math.Abs(got-nll/total) > 1e-12 {
-			t.Fatalf("LogProbs gives a loss of %v, LossGrad %v", got, nll/total)
-		}
-		rng := rand.New(rand.NewPCG(31, 32))
-		for i, tensor := range m.Params.Tensors {
-			g := grads.Tensors[i].Data
-			largest := 0
-			for j := range g {
-				if math.Abs(float64(g[j])) > math.Abs(float64(g[largest])) {
-					largest = j
-				}
-			}
-			size := math.Abs(float64(g[largest]))
-			if size < 5*diffTol {
-				t.Errorf("%s: the largest gradient %.2g is too small for this test to see a fault", tensor.Name, size)
-			}
-			// The largest element, others at random, and the tensor as a whole in a
-			// random direction of signs that follow the gradient: there the derivative
-			// is the sum of the gradient's magnitudes, and no element can hide.
-			for _, j := range []int{largest, rng.IntN(len(g)), rng.IntN(len(g))} {
-				direction := make([]float32, len(g))
-				direction[j] = 1
-				checkSlope(t, tensor, g, direction, loss)
-			}
-			var norm float64
-			for _, v := range g {
-				norm += float64(v) * float64(v)
-			}
-			along := make([]float32, len(g))
-			for j, v := range g {
-				along[j] = float32(float64(v) / math.Sqrt(norm))
-			}
-			checkSlope(t, tensor, g, along, loss)
-		}
+		checkGradient(t, m, pack(mixed(m.Config.Vocab)...))
 	})
+}
+
+// checkGradient compares the gradient of every tensor with differences of the batch's loss.
+func checkGradient(t *testing.T, m *Model, b *Batch) {
+	ws := m.NewWorkspace()
+	var total float64
+	for _, w := range b.Weight {
+		total += float64(w)
+	}
+	grads, nll, weight := gradientOf(ws, 1/total, b)
+	if math.Abs(weight-total) > 1e-9 {
+		t.Fatalf("sum of weights %v, want %v", weight, total)
+	}
+	loss := func() float64 {
+		m.Pack()
+		var sum float64
+		for i, lp := range ws.LogProbs(b) {
+			sum -= float64(b.Weight[i]) * lp
+		}
+		return sum / total
+	}
+	if got := loss(); math.Abs(got-nll/total) > 1e-12 {
+		t.Fatalf("LogProbs gives a loss of %v, LossGrad %v", got, nll/total)
+	}
+	rng := rand.New(rand.NewPCG(31, 32))
+	for i, tensor := range m.Params.Tensors {
+		g := grads.Tensors[i].Data
+		largest := 0
+		for j := range g {
+			if math.Abs(float64(g[j])) > math.Abs(float64(g[largest])) {
+				largest = j
+			}
+		}
+		size := math.Abs(float64(g[largest]))
+		if size < 5*diffTol {
+			t.Errorf("%s: the largest gradient %.2g is too small for this test to see a fault", tensor.Name, size)
+		}
+		// The largest element, others at random, and the tensor as a whole in a
+		// random direction of signs that follow the gradient: there the derivative
+		// is the sum of the gradient's magnitudes, and no element can hide.
+		for _, j := range []int{largest, rng.IntN(len(g)), rng.IntN(len(g))} {
+			direction := make([]float32, len(g))
+			direction[j] = 1
+			checkSlope(t, tensor, g, direction, loss)
+		}
+		var norm float64
+		for _, v := range g {
+			norm += float64(v) * float64(v)
+		}
+		along := make([]float32, len(g))
+		for j, v := range g {
+			along[j] = float32(float64(v) / math.Sqrt(norm))
+		}
+		checkSlope(t, tensor, g, along, loss)
+	}
 }
 
 // checkSlope compares the gradient's slope in a direction with that of the loss.

@@ -11,15 +11,19 @@ const (
 	QueryZero   QueryInit = "zero"   // the zero vector
 	QueryMean   QueryInit = "mean"   // the mean of all token embeddings
 	QueryBOS    QueryInit = "bos"    // BOS's embedding
+	// QueryCopy begins with zero, and adds the embedding of the token before the position
+	// (Batch.Copy), wholly at first and less and less: under left-to-right singletons the
+	// query stream then starts as nearly the content stream, one position on.
+	QueryCopy QueryInit = "copy"
 )
 
 // Validate reports a way that does not exist.
 func (q QueryInit) Validate() error {
 	switch q {
-	case QueryRandom, QueryZero, QueryMean, QueryBOS:
+	case QueryRandom, QueryZero, QueryMean, QueryBOS, QueryCopy:
 		return nil
 	}
-	return fmt.Errorf("query_init: %q is not known; use %s, %s, %s or %s", string(q), QueryRandom, QueryZero, QueryMean, QueryBOS)
+	return fmt.Errorf("query_init: %q is not known; use %s, %s, %s, %s or %s", string(q), QueryRandom, QueryZero, QueryMean, QueryBOS, QueryCopy)
 }
 
 // InitQuery starts the query embedding. The token embeddings must be there; the random
@@ -31,7 +35,7 @@ func (p *Params) InitQuery(how QueryInit, seed uint64, bos int32) error {
 	switch how {
 	case QueryRandom:
 		p.draw(queryTensor, seed, p.Tensors[queryTensor].initStd())
-	case QueryZero:
+	case QueryZero, QueryCopy:
 		clear(p.Query)
 	case QueryMean:
 		sums := make([]float64, len(p.Query))
@@ -50,4 +54,24 @@ func (p *Params) InitQuery(how QueryInit, seed uint64, bos int32) error {
 		copy(p.Query, p.Embed.Row(int(bos)))
 	}
 	return nil
+}
+
+// copied returns the token whose embedding query row i starts with, if there is one.
+func (b *Batch) copied(i int) (token int32, ok bool) {
+	if b.Copy == 0 || b.Before[i] < 0 {
+		return 0, false
+	}
+	return b.Before[i], true
+}
+
+// queryInput stores the input of query row i in x [H].
+func (m *Model) queryInput(x []float32, b *Batch, i int) {
+	t, ok := b.copied(i)
+	if !ok {
+		copy(x, m.w.query)
+		return
+	}
+	m.w.lookup(x, t)
+	m.k.Scale(x, b.Copy)
+	m.k.Axpy(x, m.w.query, 1)
 }

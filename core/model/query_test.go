@@ -29,6 +29,7 @@ func TestInitQuery(t *testing.T) {
 		QueryZero:   make([]float32, c.Hidden),
 		QueryMean:   mean,
 		QueryBOS:    p.Embed.Row(2),
+		QueryCopy:   make([]float32, c.Hidden),
 	} {
 		if err := p.InitQuery(how, 5, 2); err != nil {
 			t.Fatal(err)
@@ -68,4 +69,82 @@ func TestLoadPlainLlama(t *testing.T) {
 	if _, err := Load(c, f, kernels.Best(), kernels.Float32); err == nil || !strings.Contains(err.Error(), QueryEmbed) {
 		t.Errorf("a plain Llama to be read: %v", err)
 	}
+}
+
+// Query rows that copy the token before them have gradients, and the bits that they have
+// alone; those that do not see it start as ever.
+func TestCopy(t *testing.T) {
+	eachFloat32(t, func(t *testing.T, m *Model) {
+		list := mixed(m.Config.Vocab)
+		b := pack(list...)
+		b.Copy = 0.7
+		copies := 0
+		for i, before := range b.Before {
+			if before >= 0 {
+				copies++
+			}
+			x := make([]float32, m.Config.Hidden)
+			m.queryInput(x, b, i)
+			for j, v := range x {
+				want := m.Params.Query[j]
+				if before >= 0 {
+					want += 0.7 * m.Params.Embed.Row(int(before))[j]
+				}
+				if math.Abs(float64(v-want)) > 1e-6 {
+					t.Fatalf("query row %d starts with %v at %d, want %v", i, v, j, want)
+				}
+			}
+		}
+		if copies < 10 || copies > len(b.Before)-10 {
+			t.Errorf("%d of %d query rows copy: the test wants both", copies, len(b.Before))
+		}
+		checkGradient(t, m, b)
+	})
+}
+
+// What a query row copies is the token at the position before, if that is in an earlier group.
+func TestOnlyWhatIsSeenIsCopied(t *testing.T) {
+	b := pack(segments(13)...)
+	row := 0
+	for _, s := range segments(13) {
+		for n := b.Segments[0].Query; n > 0; n-- {
+			p := b.QueryPos[row]
+			want := int32(-1)
+			if p > 0 && s.Group[p-1] < s.Group[p] {
+				want = s.Tokens[p-1]
+			}
+			if b.Before[row] != want {
+				t.Errorf("position %d copies %d, want %d", p, b.Before[row], want)
+			}
+			row++
+		}
+		b.Segments = b.Segments[1:]
+	}
+	if row != len(b.Before) {
+		t.Errorf("%d of %d rows", row, len(b.Before))
+	}
+}
+
+// Under left-to-right singletons a network without positions would make of such query rows
+// the content stream, one position on: all that differs is where a row stands.
+func TestCopyIsTheContentStream(t *testing.T) {
+	eachFloat32(t, func(t *testing.T, m *Model) {
+		clear(m.Params.Query)
+		next := nextSegments(m.Config.Vocab)[0]
+		ltr := next
+		ltr.Next = false
+		b := pack(ltr)
+		b.Copy = 1
+		for _, pos := range [][]int32{b.QueryPos, b.ContentPos} {
+			clear(pos)
+		}
+		plain := pack(next)
+		clear(plain.ContentPos)
+		got := slices.Clone(m.NewWorkspace().LogProbs(b))
+		for i, want := range m.NewWorkspace().LogProbs(plain) {
+			if math.Abs(got[i]-want) > 1e-5 {
+				t.Errorf("row %d: %v, want %v", i, got[i], want)
+			}
+		}
+	})
 }

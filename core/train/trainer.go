@@ -23,6 +23,9 @@ type Trainer struct {
 	Options Options
 	Threads int // goroutines that compute; at least 1
 
+	// Copy is model.Batch.Copy of the next step; whoever steps sets it.
+	Copy float64
+
 	First, Second *model.Params // AdamW's moments
 	Done          int           // optimizer steps taken
 
@@ -129,6 +132,7 @@ func (t *Trainer) gradient(ctx context.Context, segments []seq.Segment, scale fl
 	err := parallel.Each(ctx, t.workers, len(parts), func(w *worker, i int) {
 		w.batch.Reset()
 		w.batch.AddSegments(parts[i])
+		w.batch.Copy = float32(t.Copy)
 		nll[i], _ = w.ws.LossGrad(&w.batch, t.grads, i, scale)
 		content, query := w.batch.Rows()
 		rows[i] = content + query

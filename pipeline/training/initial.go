@@ -62,6 +62,19 @@ func (r *run) startingModel() (*model.Model, error) {
 	return m, r.initQuery(m, false)
 }
 
+// copies returns how much of the token before its position a query row copies in a step:
+// under QueryCopy all at first, falling evenly to nothing at the end of the first stage.
+func (r *run) copies(stage, step int) float64 {
+	if r.Config.QueryInit != model.QueryCopy || stage > 0 {
+		return 0
+	}
+	steps := r.Config.Curriculum[0].Steps
+	if steps == 0 {
+		steps = r.Config.Optimizer.Steps
+	}
+	return max(0, 1-float64(step)/float64(steps))
+}
+
 // initQuery starts the query embedding as the settings want it.
 func (r *run) initQuery(m *model.Model, missing bool) error {
 	how := r.Config.QueryInit

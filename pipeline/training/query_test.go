@@ -1,6 +1,7 @@
 package training_test
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/any-order/a3/core/checkpoint"
 	"github.com/any-order/a3/core/model"
+	"github.com/any-order/a3/core/order"
+	"github.com/any-order/a3/core/train"
 	"github.com/any-order/a3/pipeline/training"
 )
 
@@ -93,4 +96,40 @@ func TestQueryInit(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `training: query_init: "modal" is not known`) {
 		t.Errorf("an unknown way: %v", err)
 	}
+}
+
+// A run whose query rows copy what stands before them is resumed bit for bit: how much they
+// copy follows from the step alone.
+func TestCopyResumes(t *testing.T) {
+	first := t.TempDir()
+	mustRun(t, newJob(t, first, nil))
+	plain := plainLlama(t, first)
+	job := func(dir string, how model.QueryInit) *training.Job {
+		return newJob(t, dir, func(j *training.Job) {
+			j.Init, j.Config.QueryInit, j.Config.Optimizer = plain, how, train.DefaultOptions(10)
+			j.Config.Curriculum = order.DefaultCurriculum(30) // three steps left to right
+		})
+	}
+	whole, zero := t.TempDir(), t.TempDir()
+	mustRun(t, job(whole, model.QueryCopy))
+	mustRun(t, job(zero, model.QueryZero))
+	if want, got := left(t, zero), left(t, whole); want["train.jsonl"] == got["train.jsonl"] {
+		t.Error("nothing was copied: the losses are those of a start from zero")
+	}
+
+	stopped, stop := t.TempDir(), make(chan struct{})
+	close(stop) // stops after each step
+	for {
+		j := job(stopped, model.QueryCopy)
+		j.Stop = stop
+		_, err := j.Run(t.Context())
+		if err == nil {
+			break
+		}
+		var s *training.StoppedError
+		if !errors.As(err, &s) {
+			t.Fatal(err)
+		}
+	}
+	wantSame(t, "stopped after each step", left(t, whole), left(t, stopped))
 }

@@ -243,6 +243,7 @@ func (r *run) step(ctx context.Context, src source, recorder *batching.Recorder)
 			return p, err
 		}
 	}
+	r.trainer.Copy = r.copies(batch.Stage(), batch.Step())
 	stats, err := r.trainer.Step(ctx, batch.Segments())
 	if err != nil {
 		return p, err
