@@ -51,7 +51,14 @@ type Delivery struct {
 	// any goroutine; the source acknowledges only what is contiguous. The first
 	// call counts. After Close it does nothing.
 	Settle func(err error)
+	// Current reports whether the record is still this worker's: false once its stream
+	// was taken away, and another worker does it again. Then Settle does nothing, and
+	// what became of the record need not be written. nil means always.
+	Current func() bool
 }
+
+// Taken reports whether the record was taken from this worker.
+func (d *Delivery) Taken() bool { return d.Current != nil && !d.Current() }
 
 // Source delivers records.
 //

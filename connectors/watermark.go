@@ -89,6 +89,13 @@ func (w *Watermark) Acknowledged() (Origin, bool) {
 	return w.acked, w.hasAck
 }
 
+// Current reports whether the epoch goes on.
+func (w *Watermark) Current() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.ended
+}
+
 // Window returns how many records are held back from the first unsettled one on,
 // settled or not, and their bytes. This is what comes again after a crash, and what
 // a source bounds.

@@ -159,6 +159,7 @@ func (b *broker) worker(t *testing.T, topic string, change func(*SourceOptions))
 	w := &worker{net: &network{}}
 	o := DefaultSourceOptions()
 	o.Brokers, o.Topic, o.Group = b.ListenAddrs(), topic, "group of "+topic
+	o.Instance = InstanceNone
 	o.CommitInterval = 20 * time.Millisecond
 	o.SessionTimeout, o.RebalanceTimeout = 2*time.Second, 4*time.Second
 	o.Client = []kgo.Opt{kgo.Dialer(w.net.dial)}

@@ -3,12 +3,8 @@ package kafka
 import (
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
-	"strings"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/any-order/a3/connectors"
 )
@@ -32,15 +28,41 @@ const (
 	UntilEnd
 )
 
+// Protocol is how a group divides the partitions.
+type Protocol int
+
+const (
+	// ProtocolClassic: the members divide them, cooperatively and sticky: a rebalance
+	// takes away only what moves.
+	ProtocolClassic Protocol = iota
+	// ProtocolConsumer: the broker divides them (KIP-848), Kafka 4.0 and later. The
+	// session timeout is the broker's, group.consumer.session.timeout.ms.
+	ProtocolConsumer
+)
+
+// Format says what the values of a topic are.
+type Format int
+
+const (
+	FormatJSON Format = iota // one JSON object
+	FormatText               // the text of one document
+)
+
 // SourceOptions say what to consume and how.
 type SourceOptions struct {
-	Brokers  []string // host:port of some brokers of the cluster
-	Topic    string
-	Group    string // the workers of one group share the topic's partitions
-	Instance string // unique and lasting name of this worker, or ""; see below
-	ClientID string
+	Cluster
+	Topic string
+	Group string // the workers of one group share the topic's partitions
+	// Instance is the unique and lasting name of this worker (static membership): a
+	// worker that is back within SessionTimeout gets its partitions back at once, without
+	// a rebalance. "" is the host's name and a slot that no other worker of this machine
+	// has; InstanceNone is a name that the broker makes up, anew at each start.
+	Instance string
+	SlotDir  string // where the slots of this machine are locked; "" is a folder of its own among the temporary files
+	Protocol Protocol
 	Start    Start
 	Until    Until
+	Format   Format
 
 	// From overrides the group's commits, once for each partition, when this worker
 	// is first given it: reading begins at Next, and at the start of the partitions
@@ -57,19 +79,16 @@ type SourceOptions struct {
 	// record on. This is also what comes again after a crash.
 	MaxUnsettled      int
 	MaxUnsettledBytes int64
-
-	// Client holds further options of the client: TLS, SASL, a dialer, hooks.
-	Client []kgo.Opt
 }
 
-// With an Instance (static membership) a restarted worker gets its partitions back
-// at once, without a rebalance, if it is back within SessionTimeout.
+// InstanceNone asks for no lasting name: dynamic membership.
+const InstanceNone = "none"
 
 // DefaultSourceOptions returns the defaults; Brokers, Topic and Group are left to
 // fill.
 func DefaultSourceOptions() SourceOptions {
 	return SourceOptions{
-		ClientID:          "a3",
+		Cluster:           Cluster{ClientID: "a3"},
 		CommitInterval:    time.Second,
 		SessionTimeout:    45 * time.Second,
 		RebalanceTimeout:  60 * time.Second,
@@ -80,16 +99,19 @@ func DefaultSourceOptions() SourceOptions {
 
 // Validate checks the options alone, without connecting.
 func (o SourceOptions) Validate() error {
-	if err := checkTarget(o.Brokers, o.Topic); err != nil {
+	if err := o.Cluster.validate(); err != nil {
+		return err
+	}
+	if err := checkTopic(o.Topic); err != nil {
 		return err
 	}
 	switch {
 	case o.Group == "":
 		return errors.New("kafka: the consumer group is missing: add ?group=NAME (workers of one group share the topic)")
-	case o.Start != StartEarliest && o.Start != StartLatest:
-		return fmt.Errorf("kafka: unknown start %d", o.Start)
-	case o.Until != UntilForever && o.Until != UntilEnd:
-		return fmt.Errorf("kafka: unknown until %d", o.Until)
+	case len(o.Instance) > 249 || notInNames.MatchString(o.Instance):
+		return fmt.Errorf("kafka: instance %q: letters, digits, '.', '_' and '-' only, at most 249", o.Instance)
+	case !known(starts, o.Start), !known(untils, o.Until), !known(protocols, o.Protocol), !known(formats, o.Format):
+		return fmt.Errorf("kafka: start %d, until %d, protocol %d or format %d is none of those that there are", o.Start, o.Until, o.Protocol, o.Format)
 	case o.CommitInterval <= 0 || o.CommitInterval > time.Hour:
 		return fmt.Errorf("kafka: commit interval %v: must be above 0 and at most 1h", o.CommitInterval)
 	case o.SessionTimeout < 100*time.Millisecond || o.SessionTimeout > time.Hour:
@@ -113,9 +135,8 @@ func (o SourceOptions) Validate() error {
 
 // SinkOptions say where to produce.
 type SinkOptions struct {
-	Brokers  []string // host:port of some brokers of the cluster
-	Topic    string
-	ClientID string
+	Cluster
+	Topic string
 	// MaxMessageBytes limits a batch, and so a record. 0 takes the topic's own
 	// max.message.bytes; more than that is refused.
 	MaxMessageBytes int32
@@ -123,13 +144,14 @@ type SinkOptions struct {
 	// lost is waited for as long as Write's context lasts: to give up on it could
 	// make a duplicate.
 	DeliveryTimeout time.Duration
-	// Client holds further options of the client: TLS, SASL, a dialer, hooks.
-	Client []kgo.Opt
+	// Model and Config are digests of what makes the records: the model, and all else
+	// that they depend on. They stand in headers; "" for none.
+	Model, Config string
 }
 
 // DefaultSinkOptions returns the defaults; Brokers and Topic are left to fill.
 func DefaultSinkOptions() SinkOptions {
-	return SinkOptions{ClientID: "a3", DeliveryTimeout: 2 * time.Minute}
+	return SinkOptions{Cluster: Cluster{ClientID: "a3"}, DeliveryTimeout: 2 * time.Minute}
 }
 
 // maxBatchBytes is what the client can send in one request.
@@ -137,7 +159,10 @@ const maxBatchBytes = 100 << 20
 
 // Validate checks the options alone, without connecting.
 func (o SinkOptions) Validate() error {
-	if err := checkTarget(o.Brokers, o.Topic); err != nil {
+	if err := o.Cluster.validate(); err != nil {
+		return err
+	}
+	if err := checkTopic(o.Topic); err != nil {
 		return err
 	}
 	switch {
@@ -151,16 +176,7 @@ func (o SinkOptions) Validate() error {
 
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
-func checkTarget(brokers []string, topic string) error {
-	if len(brokers) == 0 {
-		return errors.New("kafka: no broker: name at least one as host:port")
-	}
-	for _, b := range brokers {
-		host, port, err := net.SplitHostPort(b)
-		if err != nil || host == "" || port == "" || strings.ContainsAny(host, "/ \t") {
-			return fmt.Errorf("kafka: broker %q: must be host:port", b)
-		}
-	}
+func checkTopic(topic string) error {
 	if topic == "" {
 		return errors.New("kafka: the topic is missing: kafka://broker:9092/TOPIC")
 	}

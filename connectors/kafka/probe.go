@@ -15,11 +15,6 @@ import (
 // connectTimeout bounds the first contact with the cluster.
 const connectTimeout = 20 * time.Second
 
-// baseOptions are those that every client of this package has.
-func baseOptions(brokers []string, clientID string) []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(brokers...), kgo.ClientID(clientID)}
-}
-
 // probe connects, checks that the topic is there, and hands the client to ask. It
 // turns the faults of a first start into words: no broker, no topic, no permission.
 func probe(ctx context.Context, brokers []string, topic string, opts []kgo.Opt, ask func(context.Context, *kadm.Client) error) error {

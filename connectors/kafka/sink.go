@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -14,18 +13,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/any-order/a3/connectors"
-)
-
-// Headers that the sink adds: where the input of a record stood. Those that came with
-// the input from an earlier job are replaced.
-const (
-	sourceHeaders         = "a3.source."
-	HeaderSourceTopic     = sourceHeaders + "topic"
-	HeaderSourcePartition = sourceHeaders + "partition"
-	HeaderSourceOffset    = sourceHeaders + "offset"
-	// HeaderSourceStream stands in place of topic and partition when the source was
-	// no topic, such as a file; the offset then is a line number.
-	HeaderSourceStream = sourceHeaders + "stream"
 )
 
 // Sink produces to a topic: idempotent, acknowledged by all replicas in sync. Key,
@@ -44,9 +31,12 @@ func OpenSink(ctx context.Context, o SinkOptions) (*Sink, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	base := append(baseOptions(o.Brokers, o.ClientID), o.Client...)
+	base, err := o.Cluster.options()
+	if err != nil {
+		return nil, err
+	}
 	batchBytes := o.MaxMessageBytes
-	err := probe(ctx, o.Brokers, o.Topic, base, func(ctx context.Context, admin *kadm.Client) error {
+	err = probe(ctx, o.Brokers, o.Topic, base, func(ctx context.Context, admin *kadm.Client) error {
 		limit := topicLimit(ctx, admin, o.Topic)
 		if limit > 0 && int64(batchBytes) > limit {
 			return fmt.Errorf("largest message of %d bytes is over the topic's max.message.bytes %d: lower the one or raise the other", batchBytes, limit)
@@ -116,7 +106,7 @@ func (s *Sink) Write(ctx context.Context, records []connectors.Record) error {
 	var pending sync.WaitGroup
 	pending.Add(len(records))
 	for i, rec := range records {
-		s.client.Produce(waiting, toKafka(rec), func(_ *kgo.Record, err error) {
+		s.client.Produce(waiting, s.opts.toKafka(rec), func(_ *kgo.Record, err error) {
 			defer pending.Done()
 			if err == nil {
 				return
@@ -162,26 +152,6 @@ func produceError(rec connectors.Record, err error) error {
 		}
 	}
 	return fmt.Errorf("kafka: output of %v: %w", rec.Origin, err)
-}
-
-func toKafka(rec connectors.Record) *kgo.Record {
-	r := &kgo.Record{Key: rec.Key, Value: rec.Value, Timestamp: rec.Time}
-	for _, h := range rec.Headers {
-		if !strings.HasPrefix(h.Name, sourceHeaders) {
-			r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Name, Value: h.Value})
-		}
-	}
-	add := func(name, value string) {
-		r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
-	}
-	if rec.Origin.Partition == connectors.NoPartition {
-		add(HeaderSourceStream, rec.Origin.Stream)
-	} else {
-		add(HeaderSourceTopic, rec.Origin.Stream)
-		add(HeaderSourcePartition, strconv.Itoa(int(rec.Origin.Partition)))
-	}
-	add(HeaderSourceOffset, strconv.FormatInt(rec.Origin.Offset, 10))
-	return r
 }
 
 // Close implements connectors.Sink. Write has waited for its records already.

@@ -29,25 +29,35 @@ func TestWhatIsProduced(t *testing.T) {
 	at := time.UnixMilli(1_700_000_000_123)
 	full := output(41, "v")
 	full.Key, full.Time = []byte("k"), at
-	full.Headers = []connectors.Header{{Name: "h", Value: []byte("1")}, {Name: "h"}, {Name: HeaderSourceOffset, Value: []byte("of an earlier job")}}
+	full.Headers = []connectors.Header{{Name: "h", Value: []byte("1")}, {Name: "h"}, {Name: HeaderSourceOffset, Value: []byte("of an earlier job")}, {Name: HeaderModel, Value: []byte("of an earlier job")}}
 	tombstone := connectors.Record{Origin: connectors.Origin{Stream: "a.jsonl", Partition: connectors.NoPartition, Offset: 7}, Key: []byte("gone")}
-	if err := b.sink(t, topic, nil).Write(bounded(t), []connectors.Record{full, tombstone}); err != nil {
-		t.Fatal(err)
+	identified := func(o *SinkOptions) { o.Model, o.Config = "m1", "c1" }
+	for range 2 { // a second worker that repeats them
+		if err := b.sink(t, topic, identified).Write(bounded(t), []connectors.Record{full, tombstone}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	got := b.all(t, topic)[0]
 	headers := func(r *kgo.Record) string {
 		var s []string
 		for _, h := range r.Headers {
+			if h.Key == HeaderDedupe {
+				continue
+			}
 			s = append(s, fmt.Sprintf("%s=%s/%v", h.Key, h.Value, h.Value == nil))
 		}
 		return strings.Join(s, " ")
 	}
 	if r := got[0]; string(r.Key) != "k" || string(r.Value) != "v" || !r.Timestamp.Equal(at) ||
-		headers(r) != "h=1/false h=/true a3.source.topic=stories-in/false a3.source.partition=3/false a3.source.offset=41/false" {
+		headers(r) != "h=1/false h=/true a3.source.topic=stories-in/false a3.source.partition=3/false a3.source.offset=41/false a3.model=m1/false a3.config=c1/false" {
 		t.Errorf("record %q %q %v %s", r.Key, r.Value, r.Timestamp, headers(r))
 	}
-	if r := got[1]; r.Value != nil || headers(r) != "a3.source.stream=a.jsonl/false a3.source.offset=7/false" {
+	if r := got[1]; r.Value != nil || headers(r) != "a3.source.stream=a.jsonl/false a3.source.offset=7/false a3.model=m1/false a3.config=c1/false" {
 		t.Errorf("tombstone %v %s", r.Value, headers(r))
+	}
+	dedupe := func(r *kgo.Record) string { return string(r.Headers[len(r.Headers)-1].Value) }
+	if len(got) != 4 || dedupe(got[0]) != dedupe(got[2]) || dedupe(got[1]) != dedupe(got[3]) || dedupe(got[0]) == dedupe(got[1]) {
+		t.Errorf("dedupe keys %q, %q, %q, %q", dedupe(got[0]), dedupe(got[1]), dedupe(got[2]), dedupe(got[3]))
 	}
 }
 

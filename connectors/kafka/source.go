@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/any-order/a3/connectors"
 )
@@ -29,6 +31,8 @@ import (
 // ones are left out.
 type Source struct {
 	opts   SourceOptions
+	slot   *slot  // nil if the options name the worker, or leave it without a name
+	name   string // of the worker in the group; "" for none
 	client *kgo.Client
 	admin  *kadm.Client // over client
 	bounds bounds
@@ -70,29 +74,76 @@ func OpenSource(ctx context.Context, o SourceOptions) (*Source, error) {
 			s.from[f.Partition] = f.Next
 		}
 	}
-	base := append(baseOptions(o.Brokers, o.ClientID), o.Client...)
-	err := probe(ctx, o.Brokers, o.Topic, base, func(ctx context.Context, admin *kadm.Client) (err error) {
+	base, err := o.Cluster.options()
+	if err != nil {
+		return nil, err
+	}
+	err = probe(ctx, o.Brokers, o.Topic, base, func(ctx context.Context, admin *kadm.Client) (err error) {
 		s.bounds, err = lookUp(ctx, admin, o.Topic)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	if err := s.claimName(); err != nil {
+		return nil, err
+	}
+	// The client calls back from its own goroutines at once, and callbacks use
+	// s.client and s.admin: they wait for mu.
+	s.mu.Lock()
+	s.client, err = kgo.NewClient(append(base, s.groupOptions()...)...)
+	if err == nil {
+		s.admin = kadm.NewClient(s.client)
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("kafka: %w", err), s.slot.release())
+	}
+	loop, stop := context.WithCancel(context.Background())
+	s.stopLoop = stop
+	go func() {
+		defer close(s.loopDone)
+		s.commitLoop(loop)
+	}()
+	return s, nil
+}
+
+// claimName decides how the group calls this worker.
+func (s *Source) claimName() (err error) {
+	switch {
+	case s.opts.Instance == InstanceNone:
+	case s.opts.Instance != "":
+		s.name = s.opts.Instance
+	case canLock:
+		if s.slot, err = claimSlot(s.opts.SlotDir, s.opts.Group); err != nil {
+			return fmt.Errorf("kafka: find a lasting name for this worker: %w; name it with instance=NAME, or do without with instance=none", err)
+		}
+		s.name = s.slot.name
+	}
+	return nil
+}
+
+// Name returns how the group calls this worker, the same after a restart; "" for a
+// worker without a lasting name.
+func (s *Source) Name() string { return s.name }
+
+// groupOptions are those of a member of the group.
+func (s *Source) groupOptions() []kgo.Opt {
+	o := s.opts
 	start := kgo.NewOffset().AtStart()
 	if o.Start == StartLatest {
 		start = kgo.NewOffset().AtEnd()
 	}
-	opts := append(base,
+	opts := []kgo.Opt{
 		kgo.ConsumerGroup(o.Group),
 		kgo.ConsumeTopics(o.Topic),
 		kgo.ConsumeStartOffset(start),
 		// Offsets that retention has removed: go on with the oldest that is left.
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		// A partition that joins waits for the fetch under way at its broker.
-		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.FetchMaxWait(500 * time.Millisecond),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // their offsets count for until=end and for the lag
-		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(o.SessionTimeout),
 		kgo.HeartbeatInterval(min(3*time.Second, o.SessionTimeout/3)),
@@ -104,28 +155,16 @@ func OpenSource(ctx context.Context, o SourceOptions) (*Source, error) {
 		// Held only from a poll to the end of its tracking, never during work: records
 		// must not be tracked in an epoch that they were not fetched in.
 		kgo.BlockRebalanceOnPoll(),
-	)
-	if o.Instance != "" {
-		opts = append(opts, kgo.InstanceID(o.Instance))
 	}
-	// The client calls back from its own goroutines at once, and callbacks use
-	// s.client and s.admin: they wait for mu.
-	s.mu.Lock()
-	s.client, err = kgo.NewClient(opts...)
-	if err == nil {
-		s.admin = kadm.NewClient(s.client)
+	if o.Protocol == ProtocolConsumer {
+		opts = append(opts, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
+	} else {
+		opts = append(opts, kgo.Balancers(kgo.CooperativeStickyBalancer()))
 	}
-	s.mu.Unlock()
-	if err != nil {
-		return nil, fmt.Errorf("kafka: %w", err)
+	if s.name != "" {
+		opts = append(opts, kgo.InstanceID(s.name))
 	}
-	loop, stop := context.WithCancel(context.Background())
-	s.stopLoop = stop
-	go func() {
-		defer close(s.loopDone)
-		s.commitLoop(loop)
-	}()
-	return s, nil
+	return opts
 }
 
 // onAssigned begins an epoch for each new partition.
@@ -294,7 +333,11 @@ func (s *Source) poll(ctx context.Context, max int) ([]connectors.Delivery, erro
 			return
 		}
 		touched[p] = true
-		out = append(out, connectors.Delivery{Record: fromKafka(r, origin), Settle: p.acks.Track(origin, size(r))})
+		rec := fromKafka(r, origin)
+		if s.opts.Format == FormatText {
+			rec.Headers = append(rec.Headers, connectors.Header{Name: connectors.HeaderContentType, Value: []byte(connectors.ContentTypeText)})
+		}
+		out = append(out, connectors.Delivery{Record: rec, Settle: p.acks.Track(origin, size(r)), Current: p.acks.Current})
 	})
 	s.mu.Unlock()
 
@@ -376,11 +419,50 @@ func (s *Source) Close(ctx context.Context) error {
 			err = fmt.Errorf("kafka: commit of group %s: %w", s.opts.Group, err)
 		}
 		s.client.AllowRebalance()
-		if leaveErr := s.client.LeaveGroupContext(ctx); leaveErr != nil && err == nil {
+		if leaveErr := s.leave(ctx); leaveErr != nil && err == nil {
 			err = fmt.Errorf("kafka: leave group %s: %w", s.opts.Group, leaveErr)
 		}
 		s.client.CloseAllowingRebalance()
+		err = errors.Join(err, s.slot.release())
 		s.closeErr = err
 	})
 	return s.closeErr
+}
+
+// leave tells the group that this worker is gone for good, so that its partitions move at
+// once. The client does so only for members without a lasting name: those with one are
+// waited for.
+func (s *Source) leave(ctx context.Context) error {
+	member, _ := s.client.GroupMetadata()
+	if s.name == "" || member == "" {
+		return s.client.LeaveGroupContext(ctx)
+	}
+	if err := s.client.LeaveGroupContext(ctx); err != nil { // ends heartbeats
+		return err
+	}
+	if s.opts.Protocol == ProtocolConsumer {
+		req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+		req.Group, req.MemberID, req.MemberEpoch, req.InstanceID = s.opts.Group, member, leftGroup, &s.name
+		resp, err := req.RequestWith(ctx, s.client)
+		if err == nil {
+			err = kerr.ErrorForCode(resp.ErrorCode)
+		}
+		return gone(err)
+	}
+	left, err := s.admin.LeaveGroup(ctx, kadm.LeaveGroup(s.opts.Group).Reason("the worker ends").InstanceIDs(s.name))
+	if err == nil {
+		err = left.Error()
+	}
+	return gone(err)
+}
+
+// leftGroup is the epoch of a member of a consumer group that leaves for good.
+const leftGroup = -1
+
+// gone forgives that a member was not there any more.
+func gone(err error) error {
+	if errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.GroupIDNotFound) {
+		return nil
+	}
+	return err
 }

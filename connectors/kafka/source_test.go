@@ -95,7 +95,7 @@ func TestKilledWorkerLosesNothing(t *testing.T) {
 	want := numbered("v", 20)
 	b.put(t, topic, 0, want...)
 	short := func(o *SourceOptions) {
-		o.SessionTimeout, o.RebalanceTimeout = 300*time.Millisecond, 600*time.Millisecond
+		o.SessionTimeout, o.RebalanceTimeout = 900*time.Millisecond, 1800*time.Millisecond
 	}
 	first := b.worker(t, topic, short)
 	ds := first.take(t, 12)

@@ -55,7 +55,7 @@ func TestUntilEndOutlivesAWorkerThatDies(t *testing.T) {
 	}
 	batch := func(o *SourceOptions) {
 		o.Until = UntilEnd
-		o.SessionTimeout, o.RebalanceTimeout = 300*time.Millisecond, 600*time.Millisecond
+		o.SessionTimeout, o.RebalanceTimeout = 900*time.Millisecond, 1800*time.Millisecond
 	}
 	stays := b.worker(t, topic, batch)
 	first := stays.take(t, 6)

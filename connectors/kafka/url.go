@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -22,10 +21,15 @@ const defaultPort = "9092"
 // ParseSource reads the address of an input:
 //
 //	kafka://broker[:port][,broker...]/topic?group=NAME[&start=earliest|latest][&until=end|forever]
-//	    [&instance=NAME][&client_id=NAME][&commit_interval=1s][&session_timeout=45s]
-//	    [&rebalance_timeout=1m][&max_unsettled=1000][&max_unsettled_bytes=67108864]
+//	    [&format=json|text][&protocol=classic|consumer][&instance=NAME|none][&slot_dir=DIR]
+//	    [&commit_interval=1s][&session_timeout=45s][&rebalance_timeout=1m]
+//	    [&max_unsettled=1000][&max_unsettled_bytes=67108864]
+//	    [&client_id=NAME][&tls=true|false][&tls_ca=FILE][&tls_cert=FILE][&tls_key=FILE]
+//	    [&sasl=PLAIN|SCRAM-SHA-256|SCRAM-SHA-512|OAUTHBEARER][&user=NAME]
+//	    [&password_file=FILE][&token_file=FILE]
 //
-// The port is 9092 where it is left out. Every parameter stands at most once.
+// The port is 9092 where it is left out. Every parameter stands at most once. Secrets
+// stand in files: an address is shown in messages.
 func ParseSource(address string) (SourceOptions, error) {
 	o := DefaultSourceOptions()
 	var err error
@@ -40,7 +44,8 @@ func ParseSource(address string) (SourceOptions, error) {
 
 // ParseSink reads the address of an output:
 //
-//	kafka://broker[:port][,broker...]/topic[?client_id=NAME][&max_message_bytes=1048588][&delivery_timeout=2m]
+//	kafka://broker[:port][,broker...]/topic[?max_message_bytes=1048588][&delivery_timeout=2m]
+//	    [&client_id=NAME] and the parameters of TLS and SASL that an input has
 func ParseSink(address string) (SinkOptions, error) {
 	o := DefaultSinkOptions()
 	var err error
@@ -54,26 +59,57 @@ func ParseSink(address string) (SinkOptions, error) {
 }
 
 func sourceParams(o *SourceOptions) map[string]setter {
-	return map[string]setter{
+	return withCluster(&o.Cluster, map[string]setter{
 		"group":               text(&o.Group),
 		"instance":            text(&o.Instance),
-		"client_id":           text(&o.ClientID),
-		"start":               choice(&o.Start, map[string]Start{"earliest": StartEarliest, "latest": StartLatest}),
-		"until":               choice(&o.Until, map[string]Until{"end": UntilEnd, "forever": UntilForever}),
+		"slot_dir":            text(&o.SlotDir),
+		"protocol":            choice(&o.Protocol, protocols),
+		"start":               choice(&o.Start, starts),
+		"until":               choice(&o.Until, untils),
+		"format":              choice(&o.Format, formats),
 		"commit_interval":     duration(&o.CommitInterval),
 		"session_timeout":     duration(&o.SessionTimeout),
 		"rebalance_timeout":   duration(&o.RebalanceTimeout),
 		"max_unsettled":       number(&o.MaxUnsettled),
 		"max_unsettled_bytes": number(&o.MaxUnsettledBytes),
-	}
+	})
 }
 
 func sinkParams(o *SinkOptions) map[string]setter {
-	return map[string]setter{
-		"client_id":         text(&o.ClientID),
+	return withCluster(&o.Cluster, map[string]setter{
 		"max_message_bytes": number(&o.MaxMessageBytes),
 		"delivery_timeout":  duration(&o.DeliveryTimeout),
+	})
+}
+
+// withCluster adds the parameters that say who connects and how.
+func withCluster(c *Cluster, params map[string]setter) map[string]setter {
+	auth := func(set func(*SASL) setter) setter {
+		return func(v string) error {
+			if len(c.SASL) == 0 {
+				c.SASL = []SASL{{}}
+			}
+			return set(&c.SASL[0])(v)
+		}
 	}
+	cert := func(set func(*ClientCert) setter) setter {
+		return func(v string) error {
+			if len(c.TLS.ClientCerts) == 0 {
+				c.TLS.ClientCerts = []ClientCert{{}}
+			}
+			return set(&c.TLS.ClientCerts[0])(v)
+		}
+	}
+	params["client_id"] = text(&c.ClientID)
+	params["tls"] = choice(&c.TLS.Enabled, map[string]bool{"true": true, "false": false})
+	params["tls_ca"] = text(&c.TLS.RootCAsFile)
+	params["tls_cert"] = cert(func(c *ClientCert) setter { return text(&c.CertFile) })
+	params["tls_key"] = cert(func(c *ClientCert) setter { return text(&c.KeyFile) })
+	params["sasl"] = auth(func(s *SASL) setter { return text(&s.Mechanism) })
+	params["user"] = auth(func(s *SASL) setter { return text(&s.Username) })
+	params["password_file"] = auth(func(s *SASL) setter { return text(&s.PasswordFile) })
+	params["token_file"] = auth(func(s *SASL) setter { return text(&s.TokenFile) })
+	return params
 }
 
 // parse takes an address apart and applies its parameters. kind says what the address
@@ -89,24 +125,22 @@ func parse(address string, params map[string]setter, kind string, others map[str
 	rest, query, _ := strings.Cut(rest, "?")
 	hosts, topic, _ := strings.Cut(rest, "/")
 	if strings.Contains(hosts, "@") {
-		return nil, "", errors.New("a kafka:// address takes no user and password: give them to the client's options") // not repeated in the message
+		return nil, "", errors.New("a kafka:// address takes no user and password: use ?sasl=MECHANISM&user=NAME&password_file=FILE") // not repeated in the message
 	}
 	if strings.Contains(topic, "/") {
 		return fail(errors.New("one topic only: " + Prefix + "broker:9092/TOPIC"))
 	}
-	for _, host := range strings.Split(hosts, ",") {
-		host = strings.TrimSpace(host)
-		if host == "" {
-			return fail(errors.New("a broker is empty: " + Prefix + "broker:9092,broker2:9092/TOPIC"))
-		}
-		if _, _, err := net.SplitHostPort(host); err != nil {
-			host = net.JoinHostPort(strings.Trim(host, "[]"), defaultPort)
-		}
-		brokers = append(brokers, host)
+	if brokers, err = withPorts(strings.Split(hosts, ",")); err != nil {
+		return fail(fmt.Errorf("%w: %sbroker:9092,broker2:9092/TOPIC", err, Prefix))
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return fail(err)
+	}
+	for _, name := range []string{"password", "token"} {
+		if values.Has(name) { // not repeated in the message
+			return nil, "", fmt.Errorf("a kafka:// address is shown in messages and lists of processes, so it takes no %s: use %[1]s_file=FILE", name)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		set, known := params[name]
@@ -124,6 +158,18 @@ func parse(address string, params map[string]setter, kind string, others map[str
 		}
 	}
 	return brokers, topic, nil
+}
+
+// The words for the choices that there are, in addresses and in YAML.
+var (
+	starts    = map[string]Start{"earliest": StartEarliest, "latest": StartLatest}
+	untils    = map[string]Until{"end": UntilEnd, "forever": UntilForever}
+	protocols = map[string]Protocol{"classic": ProtocolClassic, "consumer": ProtocolConsumer}
+	formats   = map[string]Format{"json": FormatJSON, "text": FormatText}
+)
+
+func known[T comparable](words map[string]T, value T) bool {
+	return slices.Contains(slices.Collect(maps.Values(words)), value)
 }
 
 // setter stores one parameter.

@@ -11,9 +11,15 @@ import (
 
 func TestParseSource(t *testing.T) {
 	got, err := ParseSource("kafka://a,b:9,[::1]:7/stories-in?group=g&instance=w1&client_id=c&start=latest&until=end" +
-		"&commit_interval=250ms&session_timeout=6s&rebalance_timeout=7s&max_unsettled=9&max_unsettled_bytes=10")
+		"&commit_interval=250ms&session_timeout=6s&rebalance_timeout=7s&max_unsettled=9&max_unsettled_bytes=10" +
+		"&slot_dir=/run/a3&protocol=consumer&format=text&tls=true&tls_ca=ca.pem&tls_cert=c.pem&tls_key=k.pem&sasl=SCRAM-SHA-512&user=u&password_file=/run/p")
 	want := SourceOptions{
-		Brokers: []string{"a:9092", "b:9", "[::1]:7"}, Topic: "stories-in", Group: "g", Instance: "w1", ClientID: "c",
+		Cluster: Cluster{
+			Brokers: []string{"a:9092", "b:9", "[::1]:7"}, ClientID: "c",
+			TLS:  TLS{Enabled: true, RootCAsFile: "ca.pem", ClientCerts: []ClientCert{{CertFile: "c.pem", KeyFile: "k.pem"}}},
+			SASL: []SASL{{Mechanism: SASLScram512, Username: "u", PasswordFile: "/run/p"}},
+		},
+		Topic: "stories-in", Group: "g", Instance: "w1", SlotDir: "/run/a3", Protocol: ProtocolConsumer, Format: FormatText,
 		Start: StartLatest, Until: UntilEnd, CommitInterval: 250 * time.Millisecond,
 		SessionTimeout: 6 * time.Second, RebalanceTimeout: 7 * time.Second, MaxUnsettled: 9, MaxUnsettledBytes: 10,
 	}
@@ -30,7 +36,7 @@ func TestParseSource(t *testing.T) {
 
 func TestParseSink(t *testing.T) {
 	got, err := ParseSink("kafka://kafka:9092/stories-out?client_id=c&max_message_bytes=8388608&delivery_timeout=30s")
-	want := SinkOptions{Brokers: []string{"kafka:9092"}, Topic: "stories-out", ClientID: "c", MaxMessageBytes: 8 << 20, DeliveryTimeout: 30 * time.Second}
+	want := SinkOptions{Cluster: Cluster{Brokers: []string{"kafka:9092"}, ClientID: "c"}, Topic: "stories-out", MaxMessageBytes: 8 << 20, DeliveryTimeout: 30 * time.Second}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -55,7 +61,20 @@ func TestParseErrorsSayWhatToDo(t *testing.T) {
 		{source, "kafka://me:secret@a/t?group=g", "takes no user and password"},
 		{source, "kafka://a/t?grup=g", `unknown parameter "grup": did you mean "group"?`},
 		{source, "kafka://a/t?group=g&max_unsetled=1", `did you mean "max_unsettled"?`},
-		{source, "kafka://a/t?group=g&colour=red", "use client_id, commit_interval, group, "},
+		{source, "kafka://a/t?group=g&colour=red", "use client_id, commit_interval, format, group, "},
+		{source, "kafka://a/t?group=g&sasl=PLAIN&user=u&password=secret", "password_file=FILE"},
+		{source, "kafka://a/t?group=g&colour=red&token=secret", "token_file=FILE"},
+		{source, "kafka://a/t?group=g&sasl=plain&user=u&password_file=f", `did you mean "PLAIN"?`},
+		{source, "kafka://a/t?group=g&sasl=PLAIN&user=u", "either a password or a password_file"},
+		{source, "kafka://a/t?group=g&sasl=SCRAM-SHA-256&password_file=f", "takes a username"},
+		{source, "kafka://a/t?group=g&sasl=OAUTHBEARER&user=u&token_file=f", "takes a token, no username"},
+		{source, "kafka://a/t?group=g&sasl=PLAIN&user=u&password_file=f&token_file=f", "no token"},
+		{sink, "kafka://a/t?sasl=OAUTHBEARER", "either a token or a token_file"},
+		{sink, "kafka://a/t?tls_ca=f", "add enabled: true"},
+		{sink, "kafka://a/t?tls=true&tls_cert=f", "its key as either"},
+		{source, "kafka://a/t?group=g&instance=a/b", "letters, digits"},
+		{source, "kafka://a/t?group=g&protocol=new", "not one of classic, consumer"},
+		{source, "kafka://a/t?group=g&format=xml", "not one of json, text"},
 		{source, "kafka://a/t?group=g&group=h", `"group" is given 2 times`},
 		{source, "kafka://a/t?group=", `"group": is empty`},
 		{source, "kafka://a/t?group=g&start=middle", `"middle" is not one of earliest, latest`},
