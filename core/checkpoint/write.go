@@ -16,14 +16,18 @@ import (
 	"github.com/any-order/a3/core/checkpoint/internal/half"
 )
 
-// Tensor is a tensor to be written. Exactly one of F32 and I64 holds its elements,
-// row-major, as many as Shape multiplies to; both nil is a tensor without elements.
+// Tensor is a tensor to be written. Exactly one of F32, I64 and Read has its elements,
+// row-major, as many as Shape multiplies to; all nil is a tensor without elements.
 type Tensor struct {
 	Name  string
 	DType DType // F32, BF16 (rounded to nearest, ties to even) or I64
 	Shape []int
 	F32   []float32 // for F32 and BF16
 	I64   []int64   // for I64
+
+	// Read, for F32 and BF16, stores the elements from first on in dst, as many as that
+	// has. It is called in order, so that a tensor need not be in memory to be written.
+	Read func(first int, dst []float32) error
 }
 
 // Write writes a safetensors file. The bytes depend on tensors and metadata alone, not
@@ -89,7 +93,10 @@ func (t *Tensor) check() (int64, error) {
 	default:
 		return 0, fmt.Errorf("dtype: %s cannot be written, only F32, BF16 and I64", quote(string(t.DType)))
 	}
-	if int64(got) != count || other != 0 {
+	if t.Read != nil && t.DType != I64 && got+other == 0 {
+		return count * int64(t.DType.Size()), nil
+	}
+	if int64(got) != count || other != 0 || t.Read != nil {
 		return 0, fmt.Errorf("shape %v of %s needs %d elements, got %d (and %d of another type)",
 			t.Shape, t.DType, count, got, other)
 	}
@@ -175,26 +182,44 @@ func (t *Tensor) writeData(w io.Writer, buf []byte, finite bool) error {
 			return err
 		}
 	}
-	for at := 0; at < len(t.F32); at += perPiece {
-		values := t.F32[at:min(at+perPiece, len(t.F32))]
+	if t.DType == I64 {
+		return nil
+	}
+	count := Info{Shape: t.Shape}.Len()
+	var read []float32
+	if t.Read != nil {
+		read = make([]float32, min(perPiece, count))
+	}
+	for at := 0; at < count; at += perPiece {
+		n := min(perPiece, count-at)
+		values := read[:min(n, len(read))]
+		if t.Read == nil {
+			values = t.F32[at : at+n]
+		} else if err := t.Read(at, values); err != nil {
+			return err
+		}
 		if finite {
 			if err := checkFinite(values, at); err != nil {
 				return err
 			}
 		}
-		piece := buf[:0]
-		if t.DType == BF16 {
-			for _, v := range values {
-				piece = binary.LittleEndian.AppendUint16(piece, half.BFloat16(v))
-			}
-		} else {
-			for _, v := range values {
-				piece = binary.LittleEndian.AppendUint32(piece, math.Float32bits(v))
-			}
-		}
-		if _, err := w.Write(piece); err != nil {
+		if _, err := w.Write(t.DType.encode(buf, values)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// encode appends values to buf as F32 or BF16.
+func (d DType) encode(buf []byte, values []float32) []byte {
+	if d == BF16 {
+		for _, v := range values {
+			buf = binary.LittleEndian.AppendUint16(buf, half.BFloat16(v))
+		}
+		return buf
+	}
+	for _, v := range values {
+		buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
+	}
+	return buf
 }

@@ -95,6 +95,15 @@ func (c *Config) shapes() []shape {
 	return list
 }
 
+// Tensors lists the tensors of the network, without data, in the order of Params.Flat.
+func (c *Config) Tensors() []Tensor {
+	var list []Tensor
+	for _, s := range c.shapes() {
+		list = append(list, Tensor{Name: s.name, Shape: s.dims})
+	}
+	return list
+}
+
 // NewParams allocates zeros for a valid configuration.
 func NewParams(c *Config) *Params {
 	shapes := c.shapes()

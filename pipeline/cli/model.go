@@ -38,6 +38,7 @@ func newModel(env *Env) *cobra.Command {
 			return usagef("%s takes one directory, got %d", cmd.CommandPath(), len(args))
 		},
 	})
+	cmd.AddCommand(newModelImport(env))
 	return cmd
 }
 
