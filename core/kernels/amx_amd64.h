@@ -35,48 +35,46 @@
 
 // One step of a product for up to 32 rows of a, from DX and R11, R9 bytes apart, and a
 // panel of b at BX: c += a b in tiles 0 to 3. Rows of a pass by and leave the first-level
-// cache to the panel. EVEN and ODD stand between its instructions.
-#define STEP32(TDP, EVEN, ODD) \
-	EVEN(0); \
+// cache to the panel. ASK stands between its instructions.
+#define STEP32(TDP, ASK) \
+	LEAQ (R13)(SI*4), R15; \
+	ASK(R13, SI, 1); \
 	TILELOADDT1(4, 2, 9, 0); \
-	ODD(1); \
+	ASK(R13, SI, 2); \
 	TILELOADD(6, 3, 12, 0); \
-	EVEN(2); \
+	ASK(R13, R14, 1); \
 	TILELOADD(7, 3, 12, 64); \
-	ODD(3); \
+	ASK(R13, SI, 4); \
 	TDP(0, 4, 6); \
-	EVEN(4); \
+	ASK(R15, SI, 1); \
 	TILELOADDT1(5, 11, 9, 0); \
-	ODD(5); \
+	ASK(R15, SI, 2); \
 	TDP(1, 4, 7); \
-	EVEN(6); \
+	ASK(R15, R14, 1); \
 	TDP(2, 5, 6); \
-	ODD(7); \
+	ASK(R15, SI, 4); \
 	TDP(3, 5, 7); \
 	ADDQ $64, DX; \
 	ADDQ $64, R11; \
 	ADDQ $2048, BX
 
-#define NOTHING(i)
+// What is asked for in a step: 0, 1, 2 or 4 lines of each of eight parts of what will be
+// wanted next. The parts are SI bytes long, R14 is three of them.
+#define ASK0(base, part, n)
+#define ASK1(base, part, n) PREFETCHT1 (base)(part*n)
+#define ASK2(base, part, n) PREFETCHT1 (base)(part*n); PREFETCHT1 64(base)(part*n)
+#define ASK4(base, part, n) ASK2(base, part, n); PREFETCHT1 128(base)(part*n); PREFETCHT1 192(base)(part*n)
 
-// LOOKAHEAD points R13 to what the next step will read of b, which must not lie behind
-// the last step of all, at 64(AX).
+// LOOKAHEAD points R13 to what the next step will read of b: behind the last step, at
+// 72(AX), what is at 64(AX).
 #define LOOKAHEAD \
 	LEAQ 2048(BX), R13; \
-	CMPQ R13, 64(AX); \
+	CMPQ R13, 72(AX); \
 	CMOVQHI 64(AX), R13
 
 // AHEAD reads an eighth of that, 256 bytes, and forgets it. Between the instructions of
 // this step such loads keep memory busy all the time; prefetches do that less well.
 #define AHEAD(i) VMOVDQU64 (i*256)(R13), Z0; VMOVDQU64 (i*256+64)(R13), Z0; VMOVDQU64 (i*256+128)(R13), Z0; VMOVDQU64 (i*256+192)(R13), Z0
-#define STEP32AHEAD(TDP) STEP32(TDP, AHEAD, AHEAD)
-
-// NEXT asks for a part of what lies at R13 and will be wanted after this panel, in the
-// second-level cache: 256, 512, 1024 or 2048 bytes in a step.
-#define NEXT256(i) PREFETCHT1 (i*32)(R13)
-#define NEXT512(i) PREFETCHT1 (i*64)(R13)
-#define NEXT1024(i) PREFETCHT1 (i*128)(R13); PREFETCHT1 (i*128+64)(R13)
-#define NEXT2048(i) NEXT1024((i*2)); NEXT1024((i*2+1))
 
 // The same for up to 16 rows of a: tiles 0 and 1.
 #define STEP16AHEAD(TDP) \

@@ -12,12 +12,14 @@ TEXT ·tileBlocks(SB), NOSPLIT, $0-8
 	MOVQ o+0(FP), AX
 	MOVQ 0(AX), BX
 	LDTILECFG(3)
+	MOVQ 24(AX), DI           // c, this block or panel
 	MOVQ 32(AX), R9           // bytes between rows of a
 	MOVQ R9, R10
 	SHLQ $4, R10              // 16 rows of a
 	MOVQ $128, R12            // bytes between rows of b and c
-	MOVQ 16(AX), BX           // b, this panel and step
-	MOVQ 24(AX), R14          // c, this panel
+	MOVQ 40(AX), SI
+	SHLQ $8, SI               // an eighth of a panel
+	LEAQ (SI)(SI*2), R14
 	MOVL 120(AX), DX
 	KMOVW DX, K1
 	SHRL $16, DX
@@ -25,14 +27,22 @@ TEXT ·tileBlocks(SB), NOSPLIT, $0-8
 
 panel:
 	MOVQ 48(AX), CX           // blocks left
-	MOVQ 8(AX), SI            // a, this block
-	MOVQ R14, DI              // c, this block
-	MOVQ BX, R15              // b, this panel
+	MOVQ 16(AX), R13
+	LEAQ (R13)(SI*8), R13     // what is wanted next: the following panel,
+	CMPQ 56(AX), $1
+	JNE  ask
+	MOVQ 64(AX), R13          // or what the caller says,
+	TESTQ R13, R13
+	JNZ  ask
+	MOVQ R13, 136(AX)         // if anything
+
+ask:
+	SUBQ SI, R13
 
 block:
-	MOVQ SI, DX               // a, first 16 rows, this step
-	LEAQ (SI)(R10*1), R11     // a, next 16 rows
-	MOVQ R15, BX
+	MOVQ 8(AX), DX            // a, first 16 rows, this step
+	LEAQ (DX)(R10*1), R11     // a, next 16 rows
+	MOVQ 16(AX), BX
 	MOVQ 40(AX), R8           // steps left
 	CMPQ 80(AX), $0
 	JNE  load
@@ -49,64 +59,39 @@ load:
 	TILELOADD(3, 7, 12, 2112)
 
 choose:
-	CMPQ CX, 48(AX)
-	JNE  later
+	MOVQ 48(AX), R15
+	SUBQ CX, R15              // blocks done
+	CMPQ R15, 136(AX)
+	JCC  step0
+	CMPQ 136(AX), $2
+	JEQ  step2
+	JHI  step1
 
-first:
-	LOOKAHEAD
-	STEP32AHEAD(TDPBF16PS)
-	DECQ R8
-	JNZ  first
-	MOVQ BX, 136(AX)          // what follows the panel
-	JMP  store
-
-later:                            // blocks share the reading of what follows
-	MOVQ 136(AX), R13
-	CMPQ R13, 144(AX)
-	JCC  step
-	CMPQ 48(AX), $2
-	JEQ  next2048
-	CMPQ 48(AX), $4
-	JLT  next1024
-	CMPQ 48(AX), $8
-	JLT  next512
-
-next256:
-	STEP32(TDPBF16PS, NEXT256, NOTHING)
+step4:
+	STEP32(TDPBF16PS, ASK4)
 	ADDQ $256, R13
 	DECQ R8
-	JNZ  next256
-	MOVQ R13, 136(AX)
+	JNZ  step4
 	JMP  store
 
-next512:
-	STEP32(TDPBF16PS, NEXT512, NEXT512)
-	ADDQ $512, R13
+step2:
+	STEP32(TDPBF16PS, ASK2)
+	ADDQ $128, R13
 	DECQ R8
-	JNZ  next512
-	MOVQ R13, 136(AX)
+	JNZ  step2
 	JMP  store
 
-next1024:
-	STEP32(TDPBF16PS, NEXT1024, NEXT1024)
-	ADDQ $1024, R13
+step1:
+	STEP32(TDPBF16PS, ASK1)
+	ADDQ $64, R13
 	DECQ R8
-	JNZ  next1024
-	MOVQ R13, 136(AX)
+	JNZ  step1
 	JMP  store
 
-next2048:
-	STEP32(TDPBF16PS, NEXT2048, NEXT2048)
-	ADDQ $2048, R13
+step0:
+	STEP32(TDPBF16PS, ASK0)
 	DECQ R8
-	JNZ  next2048
-	MOVQ R13, 136(AX)
-	JMP  store
-
-step:
-	STEP32(TDPBF16PS, NOTHING, NOTHING)
-	DECQ R8
-	JNZ  step
+	JNZ  step0
 
 store:
 	TILESTORED(0, 7, 12, 0)
@@ -117,7 +102,7 @@ store:
 	JLT  next
 	MOVQ DI, DX               // c
 	MOVQ 88(AX), R8           // target
-	MOVQ 96(AX), R13          // bytes between its rows
+	MOVQ 96(AX), R15          // bytes between its rows
 	MOVQ $32, R11             // rows left
 	JGT  floats
 
@@ -128,14 +113,14 @@ bfloat:
 	VMOVDQU64 Z0, (R8)
 	PREFETCHW(8, 64)          // the next panel's results
 	ADDQ $128, DX
-	ADDQ R13, R8
+	ADDQ R15, R8
 	DECQ R11
 	JNZ  bfloat
 	MOVQ R8, 88(AX)
 	JMP  next
 
 floats:
-	MOVQ 104(AX), BX          // base; there is no next panel that needs BX
+	MOVQ 104(AX), BX          // base
 	TESTQ BX, BX
 	JNZ  add
 
@@ -145,7 +130,7 @@ float:
 	VMOVUPS Z0, K1, (R8)
 	VMOVUPS Z1, K2, 64(R8)
 	ADDQ $128, DX
-	ADDQ R13, R8
+	ADDQ R15, R8
 	DECQ R11
 	JNZ  float
 	MOVQ R8, 88(AX)
@@ -163,7 +148,7 @@ add:
 	PREFETCHT0 128(BX)
 	PREFETCHT0 192(BX)
 	ADDQ $128, DX
-	ADDQ R13, R8
+	ADDQ R15, R8
 	ADDQ 112(AX), BX
 	DECQ R11
 	JNZ  add
@@ -171,11 +156,15 @@ add:
 	MOVQ BX, 104(AX)
 
 next:
-	LEAQ (SI)(R10*2), SI
 	ADDQ 128(AX), DI
+	ADDQ R10, 8(AX)
+	ADDQ R10, 8(AX)
 	DECQ CX
 	JNZ  block
-	ADDQ 72(AX), R14
+	SUBQ R10, 8(AX)
+	SUBQ R10, 8(AX)
+	LEAQ (SI*8), BX
+	ADDQ BX, 16(AX)
 	DECQ 56(AX)
 	JNZ  panel
 	TILERELEASE
@@ -214,7 +203,7 @@ step:
 
 	TILESTORED(0, 7, 12, 0)
 	TILESTORED(1, 7, 12, 64)
-	ADDQ 72(AX), DI
+	ADDQ 128(AX), DI
 	DECQ 56(AX)
 	JNZ  panel
 	TILERELEASE

@@ -6,10 +6,10 @@ import "unsafe"
 
 // Without assembly no level has tiles: these are never called.
 
-func (k *Kernels) panelTiles(_, _ unsafe.Pointer, _ int, _ unsafe.Pointer, _, _, _ int, _ bool, _ target) {
+func (k *Kernels) panelTiles(_, _ unsafe.Pointer, _ int, _ unsafe.Pointer, _, _, _ int, _ bool, _ target, _ unsafe.Pointer) {
 	panic("kernels: no assembly")
 }
-func (k *Kernels) planeTiles(_ []float32, _ planes, _ []int8, _ []float32, _, _ int, _ *Scratch) {
+func (k *Kernels) planeTiles(_ []float32, _ planes, _ []int8, _ []float32, _, _ int, _ unsafe.Pointer, _ *Scratch) {
 	panic("kernels: no assembly")
 }
 func planeRowAMX(_, _ *int8, _ *uint16, _ int, _ float32)                                       {}

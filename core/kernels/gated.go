@@ -17,8 +17,8 @@ func (k *Kernels) MulGated(ffn, gate, up, a Rows, wg, wu *Panels, s *Scratch) {
 		for n0 := 0; n0 < wg.N; {
 			panels := panelsAtOnce(rows, wg.N-n0)
 			gates, ups := s.tileRows(0, panels*rows), s.tileRows(1, panels*rows)
-			k.mulTiles(gates, left, wg, n0, panels, s)
-			k.mulTiles(ups, left, wu, n0, panels, s)
+			k.mulTiles(gates, left, wg, n0, panels, wu.at(n0), s)
+			k.mulTiles(ups, left, wu, n0, panels, wg.at(n0+panels*panelWidth), s)
 			for ; panels > 0; panels-- {
 				n := min(panelWidth, wg.N-n0)
 				g, u := gates[:rows*panelWidth], ups[:rows*panelWidth]

@@ -70,65 +70,78 @@ TEXT ·tileInt8(SB), NOSPLIT, $0-8
 	MOVQ o+0(FP), AX
 	MOVQ 0(AX), BX
 	LDTILECFG(3)
-	MOVQ 16(AX), BX           // b, this panel and step
 	MOVQ 24(AX), DI           // tile, for the next sums
 	MOVQ 32(AX), R9           // bytes between rows of a
 	MOVQ R9, R10
 	SHLQ $4, R10              // 16 rows of a
 	MOVQ $128, R12            // bytes between rows of b and sums
-	MOVQ 80(AX), R14          // scales of the rows, for the next sums
-	MOVQ 88(AX), CX           // scales of the columns, for the next sums
+	MOVQ 96(AX), CX           // scales of the columns, for the next sums
 	MOVL $0x43000000, DX      // 128
 	VPBROADCASTD DX, Z6
+	MOVQ 40(AX), SI
+	SHLQ $8, SI               // an eighth of a panel
+	LEAQ (SI)(SI*2), R14
 
 panel:
-	MOVQ BX, R15              // b, this panel
-	MOVQ 8(AX), SI            // a, this group
-	MOVQ 104(AX), DX
-	MOVQ DX, 112(AX)          // groups left
-	MOVQ SI, DX               // a, this step
+	MOVQ 8(AX), DX            // a, this group and step
+	MOVQ 112(AX), R8
+	MOVQ R8, 160(AX)          // groups left
+	CMPQ 104(AX), $2048
+	JNE  few
+	MOVQ 16(AX), R13
+	LEAQ (R13)(SI*8), R13     // what is wanted next: the following panel,
+	CMPQ 56(AX), $1
+	JNE  ask
+	MOVQ 64(AX), R13          // or what the caller says,
+	TESTQ R13, R13
+	JNZ  ask
+	MOVQ R13, 120(AX)         // if anything
+
+ask:
+	SUBQ SI, R13
+
+group:
+	MOVQ DX, 168(AX)
+	LEAQ (DX)(R10*1), R11     // the lo of a
+	MOVQ 16(AX), BX
 	MOVQ 40(AX), R8           // steps left
 	TILEZERO(0)
 	TILEZERO(1)
-	CMPQ 96(AX), $2048
-	JEQ  first
-
-few:
-	LOOKAHEAD
-	STEP16AHEAD(TDPBSSD)
-	DECQ R8
-	JNZ  few
-	MOVQ 48(AX), DX
-	TILESTORED(0, 2, 12, 0)
-	TILESTORED(1, 2, 12, 64)
-	JMP  stored
-
-first:
-	LEAQ (SI)(R10*1), R11     // the lo of a, this step
 	TILEZERO(2)
 	TILEZERO(3)
+	MOVQ 112(AX), R15
+	SUBQ 160(AX), R15         // groups done
+	CMPQ R15, 120(AX)
+	JCC  step0
+	CMPQ 120(AX), $2
+	JEQ  step2
+	JHI  step1
 
-firststep:
-	LOOKAHEAD
-	STEP32AHEAD(TDPBSSD)
+step4:
+	STEP32(TDPBSSD, ASK4)
+	ADDQ $256, R13
 	DECQ R8
-	JNZ  firststep
+	JNZ  step4
 	JMP  store
 
-group:
-	MOVQ SI, DX
-	LEAQ (SI)(R10*1), R11
-	MOVQ R15, BX
-	MOVQ 40(AX), R8
-	TILEZERO(0)
-	TILEZERO(1)
-	TILEZERO(2)
-	TILEZERO(3)
-
-step:
-	STEP32(TDPBSSD, NOTHING, NOTHING)
+step2:
+	STEP32(TDPBSSD, ASK2)
+	ADDQ $128, R13
 	DECQ R8
-	JNZ  step
+	JNZ  step2
+	JMP  store
+
+step1:
+	STEP32(TDPBSSD, ASK1)
+	ADDQ $64, R13
+	DECQ R8
+	JNZ  step1
+	JMP  store
+
+step0:
+	STEP32(TDPBSSD, ASK0)
+	DECQ R8
+	JNZ  step0
 
 store:
 	MOVQ 48(AX), DX
@@ -136,9 +149,24 @@ store:
 	TILESTORED(1, 2, 12, 64)
 	TILESTORED(2, 2, 12, 2048)
 	TILESTORED(3, 2, 12, 2112)
+	JMP  stored
+
+few:
+	MOVQ 16(AX), BX
+	MOVQ 40(AX), R8
+	TILEZERO(0)
+	TILEZERO(1)
+
+fewstep:
+	LOOKAHEAD
+	STEP16AHEAD(TDPBSSD)
+	DECQ R8
+	JNZ  fewstep
+	MOVQ 48(AX), DX
+	TILESTORED(0, 2, 12, 0)
+	TILESTORED(1, 2, 12, 64)
 
 stored:
-	LEAQ (SI)(R10*2), SI
 	MOVQ 136(AX), R8
 	MOVQ DX, 136(AX)          // these sums
 	MOVQ R8, 48(AX)           // and those before, if there are any: the next place
@@ -149,18 +177,19 @@ stored:
 floats:
 	VMOVUPS (CX), Z4
 	VMOVUPS 64(CX), Z5
-	MOVQ 96(AX), R13
+	MOVQ 104(AX), R15
+	MOVQ 152(AX), R11         // scales of the rows, for these sums
 	MOVQ $16, R8
-	CMPQ R8, 120(AX)
-	CMOVQHI 120(AX), R8       // rows of this group
-	SUBQ R8, 120(AX)
+	CMPQ R8, 144(AX)
+	CMOVQHI 144(AX), R8       // rows of this group
+	SUBQ R8, 144(AX)
 
 row:
-	VBROADCASTSS (R14), Z7
+	VBROADCASTSS (R11), Z7
 	VCVTDQ2PS (DX), Z0
 	VCVTDQ2PS 64(DX), Z1
-	VCVTDQ2PS (DX)(R13*1), Z2
-	VCVTDQ2PS 64(DX)(R13*1), Z3
+	VCVTDQ2PS (DX)(R15*1), Z2
+	VCVTDQ2PS 64(DX)(R15*1), Z3
 	VFMADD231PS Z6, Z0, Z2
 	VFMADD231PS Z6, Z1, Z3
 	VMULPS Z4, Z2, Z2
@@ -169,22 +198,28 @@ row:
 	VMULPS Z7, Z3, Z3
 	VMOVUPS Z2, (DI)
 	VMOVUPS Z3, 64(DI)
-	ADDQ $4, R14
+	ADDQ $4, R11
 	ADDQ $128, DX
 	ADDQ $128, DI
 	DECQ R8
 	JNZ  row
-	CMPQ 120(AX), $0
+	MOVQ R11, 152(AX)
+	CMPQ 144(AX), $0
 	JNE  advance
-	MOVQ 72(AX), DX
-	MOVQ DX, 120(AX)
-	MOVQ 80(AX), R14
+	MOVQ 80(AX), DX
+	MOVQ DX, 144(AX)
+	MOVQ 88(AX), R11
+	MOVQ R11, 152(AX)
 	ADDQ $128, CX
 
 advance:
-	DECQ 112(AX)
+	MOVQ 168(AX), DX
+	LEAQ (DX)(R10*2), DX
+	DECQ 160(AX)
 	JGT  group
 	JLT  done
+	LEAQ (SI*8), BX
+	ADDQ BX, 16(AX)
 	DECQ 56(AX)
 	JNZ  panel
 	MOVQ 136(AX), DX          // the last sums

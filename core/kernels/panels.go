@@ -1,6 +1,9 @@
 package kernels
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // panelWidth is the number of columns that one register tile covers.
 const panelWidth = 32
@@ -12,14 +15,15 @@ const panelWidth = 32
 //	bf16     [K/2][32][2]  pairs of inner indices; K rounded up to a multiple of 32
 //	int8     [K/4][32][4]  quads; K rounded up to a multiple of 64; a scale a column
 //
-// with zeros behind K.
+// with zeros behind K. While one panel is multiplied memory is asked for the next.
 type Panels struct {
 	K, N  int
 	inner int // K rounded up
 	f     []float32
 	h     []uint16
 	q     []int8
-	scale []float32 // [N rounded up], of int8
+	scale []float32      // [N rounded up], of int8
+	then  unsafe.Pointer // what is read after the last panel, if that is known
 }
 
 // NewPanels allocates panels for a matrix of K rows and N columns.
@@ -64,7 +68,7 @@ func (p *Panels) Columns(from, to int) Panels {
 	if from%panelWidth != 0 || to%panelWidth != 0 && to != p.N || from > to || to > p.N {
 		panic(ShapeError{"Panels.Columns", fmt.Sprintf("whole panels of %d columns", p.N), fmt.Sprintf("%d to %d", from, to)})
 	}
-	v := Panels{K: p.K, N: to - from, inner: p.inner}
+	v := Panels{K: p.K, N: to - from, inner: p.inner, then: p.at(to)}
 	a, b := from*p.inner, roundUp(to, panelWidth)*p.inner
 	switch {
 	case p.h != nil:
@@ -75,6 +79,27 @@ func (p *Panels) Columns(from, to int) Panels {
 		v.f = p.f[a:b]
 	}
 	return v
+}
+
+// Before returns p as a view whose products, with their last panel, ask memory for the
+// first of next: what its reader will read then, as far as that is known.
+func (p *Panels) Before(next *Panels) Panels {
+	v := *p
+	v.then = next.at(0)
+	return v
+}
+
+// at returns the panel at column n0, or what is read after the last one.
+func (p *Panels) at(n0 int) unsafe.Pointer {
+	switch {
+	case n0 >= p.N:
+		return p.then
+	case p.h != nil:
+		return ptr(p.h, n0*p.inner)
+	case p.q != nil:
+		return ptr(p.q, n0*p.inner)
+	}
+	return nil
 }
 
 // Column stores column j, as the panels hold it, in dst [K].

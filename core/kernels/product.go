@@ -86,15 +86,33 @@ func (k *Kernels) mulSum(to result, s *Scratch, terms ...Term) {
 				a := t.A.Slice(r0, r0+rows)
 				eachStep(rows, t.B.inner, tileK, func(l0, inner int) {
 					var end target
-					if i == len(terms)-1 && l0+inner == t.B.inner {
-						end = to.target(r0, n0, n)
+					then := ptr(t.B.h, n0*t.B.inner+(l0+inner)*panelWidth)
+					if l0+inner == t.B.inner {
+						then = next(terms, i, n0, r0+rows < m)
+						if i == len(terms)-1 {
+							end = to.target(r0, n0, n)
+						}
 					}
-					k.panelTiles(ptr(tile, 0), ptr(a.h, l0), a.stride, ptr(t.B.h, n0*t.B.inner+l0*panelWidth), rows, inner, 1, i > 0 || l0 > 0, end)
+					k.panelTiles(ptr(tile, 0), ptr(a.h, l0), a.stride, ptr(t.B.h, n0*t.B.inner+l0*panelWidth), rows, inner, 1, i > 0 || l0 > 0, end, then)
 				})
 			}
 			to.store(k, tile[whole*panelWidth:], r0+whole, rows-whole, n0, n)
 		}
 	}
+}
+
+// next returns what mulSum reads after the panel of term i at column n0; again says
+// whether more rows go past the terms.
+func next(terms []Term, i, n0 int, again bool) unsafe.Pointer {
+	switch b := terms[0].B; {
+	case i+1 < len(terms):
+		return terms[i+1].B.at(n0)
+	case n0+panelWidth < b.N:
+		return b.at(n0 + panelWidth)
+	case again:
+		return b.at(0)
+	}
+	return terms[i].B.then
 }
 
 // rowsAtOnce returns how many rows of bfloat16 a panel is multiplied with at a time: as
@@ -136,7 +154,7 @@ func (k *Kernels) eachTile(a Rows, b *Panels, s *Scratch, emit func(tile []float
 		for n0 := 0; n0 < b.N; {
 			panels := panelsAtOnce(rows, b.N-n0)
 			tiles := s.tileRows(0, panels*rows)
-			k.mulTiles(tiles, left, b, n0, panels, s)
+			k.mulTiles(tiles, left, b, n0, panels, b.at(n0+panels*panelWidth), s)
 			for ; panels > 0; panels-- {
 				emit(tiles[:rows*panelWidth], r0, rows, n0, min(panelWidth, b.N-n0))
 				tiles = tiles[rows*panelWidth:]
@@ -186,16 +204,21 @@ func (k *Kernels) widen(a Rows, buf *[]float32) Mat {
 	return m
 }
 
-// mulTiles computes tiles [panels][a.N][32] = a b for the panels of b from column n0.
-func (k *Kernels) mulTiles(tiles []float32, a left, b *Panels, n0, panels int, s *Scratch) {
+// mulTiles computes tiles [panels][a.N][32] = a b for the panels of b from column n0; then
+// is what will be read after them.
+func (k *Kernels) mulTiles(tiles []float32, a left, b *Panels, n0, panels int, then unsafe.Pointer, s *Scratch) {
 	switch {
 	case b.K == 0:
 		clear(tiles)
 	case k.tiles && b.q != nil:
-		k.planeTiles(tiles, a.planes, b.q[n0*b.inner:], b.scale[n0:], b.inner, panels, s)
+		k.planeTiles(tiles, a.planes, b.q[n0*b.inner:], b.scale[n0:], b.inner, panels, then, s)
 	case k.tiles && b.h != nil:
 		eachStep(a.N, b.inner, tileK, func(l0, n int) {
-			k.panelTiles(ptr(tiles, 0), ptr(a.h, l0), a.stride, ptr(b.h, n0*b.inner+l0*panelWidth), a.N, n, panels, l0 > 0, target{})
+			part := then
+			if l0+n < b.inner {
+				part = ptr(b.h, n0*b.inner+(l0+n)*panelWidth)
+			}
+			k.panelTiles(ptr(tiles, 0), ptr(a.h, l0), a.stride, ptr(b.h, n0*b.inner+l0*panelWidth), a.N, n, panels, l0 > 0, target{}, part)
 		})
 	default:
 		for ; panels > 0; panels-- {
