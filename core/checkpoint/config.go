@@ -50,6 +50,11 @@ type LlamaConfig struct {
 	Residual string // "a3.residual": ResidualLlama or ResidualOfficial
 	Given    string // "a3.given": GivenCausal or GivenGroup
 
+	// QueryFile, "a3.query_embed", names a file beside the weights that holds QueryEmbed,
+	// so that other programs find a plain Llama in them; empty = it is among the weights.
+	// OpenModel reads the file and empties the field.
+	QueryFile string
+
 	// Extra holds the keys that we do not know. They are written back unchanged.
 	Extra map[string]json.RawMessage
 }
@@ -145,6 +150,9 @@ func (c *LlamaConfig) Validate() error {
 	}
 	if c.Given != GivenCausal && c.Given != GivenGroup {
 		return fmt.Errorf("a3.given: %s, want %q or %q", quote(c.Given), GivenCausal, GivenGroup)
+	}
+	if c.QueryFile != "" && !isPlainName(c.QueryFile, ".a3") {
+		return fmt.Errorf("a3.query_embed: %s, want the plain name of a .a3 file beside config.json", quote(c.QueryFile))
 	}
 	return nil
 }

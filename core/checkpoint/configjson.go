@@ -174,6 +174,7 @@ func (c *LlamaConfig) takeA3(f *fields) {
 	}
 	take(own, "residual", &c.Residual)
 	take(own, "given", &c.Given)
+	take(own, "query_embed", &c.QueryFile)
 	if err := own.done(); err != nil {
 		f.fail("a3", "%w", err)
 	}
@@ -249,8 +250,12 @@ func (c *LlamaConfig) Encode() ([]byte, error) {
 		"bos_token_id":            c.BOS,
 		"eos_token_id":            c.EOS,
 		"pad_token_id":            c.PAD,
-		"a3":                      map[string]any{"residual": c.Residual, "given": c.Given, "format": a3Format},
 	}
+	own := map[string]any{"residual": c.Residual, "given": c.Given, "format": a3Format}
+	if c.QueryFile != "" {
+		own["query_embed"] = c.QueryFile
+	}
+	keys["a3"] = own
 	if c.TorchDType != "" {
 		keys["torch_dtype"] = c.TorchDType
 	}

@@ -205,7 +205,7 @@ func TestShardedRefuses(t *testing.T) {
 		{`{"weight_map":`, "cut off"},
 		{`{"weight_map":{"a":"none.safetensors"}}`, "shard none.safetensors"},
 		{`{"weight_map":{"x":"m.safetensors"}}`, `shard m.safetensors: tensor "x" is missing`},
-		{`{"weight_map":{"a":"m.safetensors","b":"n.safetensors"}}`, `shard n.safetensors: tensor "a" is not placed here`},
+		{`{"weight_map":{"a":"m.safetensors","b":"n.safetensors"}}`, `shard n.safetensors: tensor "a" should not be here`},
 		{`{"weight_map":{"a":"bad.safetensors"}}`, "shard bad.safetensors: header"},
 	} {
 		_, err := openWeights(fstest.MapFS{

@@ -100,6 +100,9 @@ func (c *Checkpoint) load(ctx context.Context) error {
 	if c.Config, err = ParseConfig(config); err != nil {
 		return c.torn(err)
 	}
+	if c.Config.QueryFile != "" {
+		return c.torn(errors.New("config.json: a3.query_embed: a checkpoint has it among the weights"))
+	}
 	if _, ok := c.Manifest.Files[tokenizerName]; ok {
 		if c.Tokenizer, err = c.readListed(fsys, tokenizerName, maxTokenizerBytes); err != nil {
 			return err

@@ -12,6 +12,10 @@ import (
 	"path/filepath"
 )
 
+// QueryEmbed is the name of the tensor that plain Llama checkpoints lack: what every row
+// of the query stream begins with.
+const QueryEmbed = "model.query_embed"
+
 // The other files of a model directory.
 const (
 	configName    = "config.json"
@@ -80,7 +84,25 @@ func openModel(fsys fs.FS) (*Model, error) {
 			return nil, err
 		}
 	}
+	if err := m.addQuery(fsys); err != nil {
+		m.Close()
+		return nil, err
+	}
 	return m, nil
+}
+
+// addQuery joins the query embedding to the weights, if it has a file of its own.
+func (m *Model) addQuery(fsys fs.FS) error {
+	name := m.Config.QueryFile
+	if name == "" {
+		return nil
+	}
+	if err := m.Weights.addShard(fsys, name, map[string]bool{QueryEmbed: true}); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	m.Weights.names = sortedKeys(m.Weights.tensors)
+	m.Config.QueryFile = ""
+	return nil
 }
 
 // readOptional returns nil for a file that does not exist and never nil for one that does.
@@ -94,7 +116,7 @@ func readOptional(fsys fs.FS, name string, limit int64) ([]byte, error) {
 
 // single reports whether the weights are one file rather than shards.
 func (m *Model) single() bool {
-	return len(m.Weights.shards) == 1 && m.Weights.shards[0].name == weightsName
+	return len(m.Weights.shards) > 0 && m.Weights.shards[0].name == weightsName
 }
 
 // Close releases the weights.
@@ -106,7 +128,8 @@ func (m *Model) Close() error { return m.Weights.Close() }
 //
 // prints in the directory, with files that are not there left out. Of a sharded model
 // the shards stand in the place of model.safetensors, sorted by name, followed by
-// model.safetensors.index.json. It reads all weights once.
+// model.safetensors.index.json. The file of a query embedding follows the weights. It
+// reads all weights once.
 func (m *Model) Digest(ctx context.Context) (Digest, error) {
 	var list bytes.Buffer
 	line := func(name string, d Digest) { fmt.Fprintf(&list, "%s  %s\n", d, name) }
@@ -133,6 +156,9 @@ type NewModel struct {
 	Weights   []Tensor
 	Tokenizer []byte // content of tokenizer.json; nil writes none
 	Card      string // content of card.md; empty writes none
+
+	// Files are others, by their names, that other programs want beside those.
+	Files map[string][]byte
 }
 
 // WriteModel writes a model directory whole or not at all. dir must not exist, its
@@ -173,10 +199,23 @@ func (m NewModel) addTo(ctx context.Context, aside *asideDir) error {
 	}
 	// transformers refuses a file that does not say which framework laid it out.
 	metadata := map[string]string{"format": "pt"}
+	weights, query := m.split()
 	if err := aside.add(ctx, weightsName, func(w io.Writer) error {
-		return writeTensors(w, m.Weights, metadata, true)
+		return writeTensors(w, weights, metadata, true)
 	}); err != nil {
 		return err
+	}
+	if m.Config.QueryFile != "" {
+		if err := aside.add(ctx, m.Config.QueryFile, func(w io.Writer) error {
+			return writeTensors(w, query, metadata, true)
+		}); err != nil {
+			return err
+		}
+	}
+	for _, name := range sortedKeys(m.Files) {
+		if err := aside.addBytes(ctx, name, m.Files[name]); err != nil {
+			return err
+		}
 	}
 	if m.Tokenizer != nil {
 		if err := aside.addBytes(ctx, tokenizerName, m.Tokenizer); err != nil {
@@ -187,4 +226,17 @@ func (m NewModel) addTo(ctx context.Context, aside *asideDir) error {
 		return aside.addBytes(ctx, cardName, []byte(m.Card))
 	}
 	return nil
+}
+
+// split returns the tensors of the weights' file and that of the query embedding's, if
+// there is to be one.
+func (m NewModel) split() (weights, query []Tensor) {
+	for _, t := range m.Weights {
+		if t.Name == QueryEmbed && m.Config.QueryFile != "" {
+			query = append(query, t)
+		} else {
+			weights = append(weights, t)
+		}
+	}
+	return weights, query
 }

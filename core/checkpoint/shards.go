@@ -70,14 +70,20 @@ func parseIndex(text []byte) (map[string]map[string]bool, error) {
 // checkShardName refuses names that could leave the directory or name another kind of
 // file, the index itself above all.
 func checkShardName(name string) error {
-	plain := strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
-	if !plain || strings.HasPrefix(name, ".") || !strings.HasSuffix(name, ".safetensors") || len(name) > 255 {
+	if !isPlainName(name, ".safetensors") {
 		return fmt.Errorf("shard %s: want the plain name of a .safetensors file beside the index", quote(name))
 	}
 	return nil
 }
 
-// addShard opens a shard, which must hold exactly the tensors that the index gives it.
+// isPlainName reports whether name can only mean a file with that ending beside another.
+func isPlainName(name, ending string) bool {
+	plain := strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
+	return plain && !strings.HasPrefix(name, ".") && strings.HasSuffix(name, ending) && len(name) <= 255
+}
+
+// addShard opens a shard, which must hold exactly the given tensors: those that the index
+// places there.
 func (f *File) addShard(fsys fs.FS, name string, tensors map[string]bool) error {
 	handle, err := fsys.Open(name)
 	if err != nil {
@@ -94,12 +100,15 @@ func (f *File) addShard(fsys fs.FS, name string, tensors map[string]bool) error 
 	}
 	for tensor := range tensors {
 		if _, ok := h.tensors[tensor]; !ok {
-			return fmt.Errorf("tensor %s is missing, although the index places it here", quote(tensor))
+			return fmt.Errorf("tensor %s is missing, although it should be here", quote(tensor))
 		}
 	}
 	for tensor, e := range h.tensors {
 		if !tensors[tensor] {
-			return fmt.Errorf("tensor %s is not placed here by the index", quote(tensor))
+			return fmt.Errorf("tensor %s should not be here", quote(tensor))
+		}
+		if f.Has(tensor) {
+			return fmt.Errorf("tensor %s is in another file too", quote(tensor))
 		}
 		e.shard = len(f.shards) - 1
 		f.tensors[tensor] = e

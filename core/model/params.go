@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/any-order/a3/core/checkpoint"
 	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/seq"
 )
@@ -50,7 +51,7 @@ func (t Tensor) initStd() float64 { return 1 / math.Sqrt(float64(t.Shape[len(t.S
 // QueryEmbed is the name of the tensor that plain Llama checkpoints lack, the second one
 // of Params.Tensors.
 const (
-	QueryEmbed  = "model.query_embed"
+	QueryEmbed  = checkpoint.QueryEmbed
 	queryTensor = 1
 )
 

@@ -38,7 +38,7 @@ func newModel(env *Env) *cobra.Command {
 			return usagef("%s takes one directory, got %d", cmd.CommandPath(), len(args))
 		},
 	})
-	cmd.AddCommand(newModelImport(env))
+	cmd.AddCommand(newModelImport(env), newModelExport(env))
 	return cmd
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/any-order/a3/core/checkpoint/gguf/gguftest"
 )
 
 // golden was written by the reference implementation; testdata/golden.py says how.
@@ -113,7 +115,7 @@ func TestFloat32AtPieces(t *testing.T) {
 			data[i] = 0x3c * byte(i%34) // the scale is 1
 		}
 	}
-	file := newBuilder().tensor("w", Q8_0, 0, 32*blocks).file(data)
+	file := gguftest.New().Tensor("w", uint32(Q8_0), 0, 32*blocks).File(data)
 	path := filepath.Join(t.TempDir(), "w.gguf")
 	if err := os.WriteFile(path, file, 0o666); err != nil {
 		t.Fatal(err)

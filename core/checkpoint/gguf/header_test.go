@@ -6,54 +6,9 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/any-order/a3/core/checkpoint/gguf/gguftest"
 )
-
-// builder writes the header of a file, right or wrong.
-type builder struct {
-	version       uint32
-	tensors, keys uint64 // what the header says; what there is by default
-	kv, infos     []byte
-	count         [2]uint64
-}
-
-func newBuilder() *builder { return &builder{version: 3} }
-
-func str(s string) []byte { return append(u64(uint64(len(s))), s...) }
-func u32(n uint32) []byte { return binary.LittleEndian.AppendUint32(nil, n) }
-func u64(n uint64) []byte { return binary.LittleEndian.AppendUint64(nil, n) }
-
-// cat joins bytes.
-func cat(parts ...[]byte) (out []byte) {
-	for _, p := range parts {
-		out = append(out, p...)
-	}
-	return out
-}
-
-func (b *builder) key(key string, typ valueType, value ...[]byte) *builder {
-	b.kv = cat(b.kv, str(key), u32(uint32(typ)), cat(value...))
-	b.count[1]++
-	return b
-}
-
-func (b *builder) tensor(name string, typ Type, offset uint64, dims ...uint64) *builder {
-	b.infos = cat(b.infos, str(name), u32(uint32(len(dims))))
-	for _, d := range dims {
-		b.infos = append(b.infos, u64(d)...)
-	}
-	b.infos = cat(b.infos, u32(uint32(typ)), u64(offset))
-	b.count[0]++
-	return b
-}
-
-// file returns the file with data behind the padded header.
-func (b *builder) file(data []byte) []byte {
-	out := cat([]byte(magic), u32(b.version), u64(b.count[0]+b.tensors), u64(b.count[1]+b.keys), b.kv, b.infos)
-	if data != nil {
-		out = append(out, make([]byte, roundUp(int64(len(out)), defaultAlignment)-int64(len(out)))...)
-	}
-	return append(out, data...)
-}
 
 // hostileFiles are files that must be refused, with a part of the error.
 func hostileFiles() []struct {
@@ -61,13 +16,15 @@ func hostileFiles() []struct {
 	file []byte
 	want string
 } {
-	b := newBuilder
-	array := func(typ valueType, n uint64) []byte { return cat(u32(uint32(typ)), u64(n)) }
-	one := func(typ Type, offset uint64, dims ...uint64) *builder { return b().tensor("w", typ, offset, dims...) }
+	b := gguftest.New
+	array := func(typ uint32, n uint64) []byte { return gguftest.Cat(gguftest.U32(typ), gguftest.U64(n)) }
+	one := func(typ uint32, offset uint64, dims ...uint64) *gguftest.Builder {
+		return b().Tensor("w", typ, offset, dims...)
+	}
 	data := make([]byte, 64)
 	long := strings.Repeat("x", maxNameBytes+1)
-	version := func(n uint32) []byte { v := b(); v.version = n; return v.file(nil) }
-	counts := func(tensors, keys uint64) []byte { v := b(); v.tensors, v.keys = tensors, keys; return v.file(nil) }
+	version := func(n uint32) []byte { v := b(); v.Version = n; return v.File(nil) }
+	counts := func(tensors, keys uint64) []byte { v := b(); v.Tensors, v.Keys = tensors, keys; return v.File(nil) }
 	return []struct {
 		name string
 		file []byte
@@ -79,60 +36,60 @@ func hostileFiles() []struct {
 		{"version 1", version(1), "version 1 is not supported"},
 		{"version 4", version(4), "version 4, this program reads 2 and 3"},
 		{"big-endian", version(3 << 24), "big-endian"},
-		{"cut in the counts", b().file(nil)[:20], "needs 8 bytes at 16"},
+		{"cut in the counts", b().File(nil)[:20], "needs 8 bytes at 16"},
 
 		{"many tensors", counts(maxTensors+1, 0), "65537 tensors, at most 65536"},
 		{"all tensors", counts(math.MaxUint64, 0), "tensors, at most"},
 		{"more tensors than bytes", counts(1000, 0), "1000 tensors: needs 32000 bytes at 16"},
 		{"many keys", counts(0, maxKeys+1), "65537 keys, at most 65536"},
 		{"more keys than bytes", counts(0, 2), "2 keys: needs 26 bytes"},
-		{"a key less", cat(counts(0, 1), make([]byte, 13)), "key 1: the name \"\" is empty"},
+		{"a key less", gguftest.Cat(counts(0, 1), make([]byte, 13)), "key 1: the name \"\" is empty"},
 
-		{"key of a gigabyte", cat(counts(0, 1), u64(1<<30), make([]byte, 32)), "key 1: a string of 1073741824 bytes, at most 65535"},
-		{"key longer than the file", cat(counts(0, 1), u64(60), make([]byte, 32)), "key 1: needs 60 bytes"},
-		{"long key", b().key(long, typeUint8, []byte{1}).file(nil), "at most 65535"},
-		{"key no UTF-8", b().key("\xff", typeUint8, []byte{1}).file(nil), "UTF-8"},
-		{"key twice", b().key("k", typeUint8, []byte{1}).key("k", typeInt8, []byte{1}).file(nil), `key "k" occurs twice`},
-		{"unknown type", b().key("k", 13, make([]byte, 64)).file(nil), `key "k": type 13 is not known`},
-		{"unknown type of elements", b().key("k", typeArray, array(99, 1), data).file(nil), `key "k": type 99 is not known`},
-		{"array of arrays", b().key("k", typeArray, array(typeArray, 1), array(typeUint8, 1), []byte{1}).file(nil), "arrays of arrays"},
-		{"huge array", b().key("k", typeArray, array(typeUint8, maxElements+1)).file(nil), "16777217 elements, at most 16777216"},
-		{"endless array", b().key("k", typeArray, array(typeUint64, math.MaxUint64)).file(nil), "elements, at most"},
-		{"array longer than the file", b().key("k", typeArray, array(typeInt32, 4), make([]byte, 15)).file(nil), `key "k": needs 16 bytes`},
-		{"strings longer than the file", b().key("k", typeArray, array(typeString, 2), str("a"), u64(9), data[:8]).file(nil), `key "k": needs 9 bytes`},
-		{"huge string", b().key("k", typeString, u64(1<<30), data).file(nil), `key "k": a string of 1073741824 bytes`},
-		{"endless string", b().key("k", typeString, u64(math.MaxUint64), data).file(nil), `key "k": a string of 18446744073709551615 bytes`},
-		{"string longer than the file", b().key("k", typeString, u64(65), data).file(nil), `key "k": needs 65 bytes`},
-		{"cut value", b().key("k", typeUint64, data[:7]).file(nil), `key "k": needs 8 bytes`},
+		{"key of a gigabyte", gguftest.Cat(counts(0, 1), gguftest.U64(1<<30), make([]byte, 32)), "key 1: a string of 1073741824 bytes, at most 65535"},
+		{"key longer than the file", gguftest.Cat(counts(0, 1), gguftest.U64(60), make([]byte, 32)), "key 1: needs 60 bytes"},
+		{"long key", b().Key(long, gguftest.Uint8, []byte{1}).File(nil), "at most 65535"},
+		{"key no UTF-8", b().Key("\xff", gguftest.Uint8, []byte{1}).File(nil), "UTF-8"},
+		{"key twice", b().Key("k", gguftest.Uint8, []byte{1}).Key("k", gguftest.Int8, []byte{1}).File(nil), `key "k" occurs twice`},
+		{"unknown type", b().Key("k", 13, make([]byte, 64)).File(nil), `key "k": type 13 is not known`},
+		{"unknown type of elements", b().Key("k", gguftest.Array, array(99, 1), data).File(nil), `key "k": type 99 is not known`},
+		{"array of arrays", b().Key("k", gguftest.Array, array(gguftest.Array, 1), array(gguftest.Uint8, 1), []byte{1}).File(nil), "arrays of arrays"},
+		{"huge array", b().Key("k", gguftest.Array, array(gguftest.Uint8, maxElements+1)).File(nil), "16777217 elements, at most 16777216"},
+		{"endless array", b().Key("k", gguftest.Array, array(gguftest.Uint64, math.MaxUint64)).File(nil), "elements, at most"},
+		{"array longer than the file", b().Key("k", gguftest.Array, array(gguftest.Int32, 4), make([]byte, 15)).File(nil), `key "k": needs 16 bytes`},
+		{"strings longer than the file", b().Key("k", gguftest.Array, array(gguftest.String, 2), gguftest.Str("a"), gguftest.U64(9), data[:8]).File(nil), `key "k": needs 9 bytes`},
+		{"huge string", b().Key("k", gguftest.String, gguftest.U64(1<<30), data).File(nil), `key "k": a string of 1073741824 bytes`},
+		{"endless string", b().Key("k", gguftest.String, gguftest.U64(math.MaxUint64), data).File(nil), `key "k": a string of 18446744073709551615 bytes`},
+		{"string longer than the file", b().Key("k", gguftest.String, gguftest.U64(65), data).File(nil), `key "k": needs 65 bytes`},
+		{"cut value", b().Key("k", gguftest.Uint64, data[:7]).File(nil), `key "k": needs 8 bytes`},
 
-		{"alignment no integer", b().key(alignmentKey, typeString, str("32")).file(nil), "want an integer, the file has a string"},
-		{"alignment 0", b().key(alignmentKey, typeUint32, u32(0)).file(nil), "want a power of two"},
-		{"alignment 24", b().key(alignmentKey, typeUint32, u32(24)).file(nil), "24, want a power of two"},
-		{"alignment of a gigabyte", b().key(alignmentKey, typeUint32, u32(1<<30)).file(nil), "want a power of two"},
+		{"alignment no integer", b().Key(alignmentKey, gguftest.String, gguftest.Str("32")).File(nil), "want an integer, the file has a string"},
+		{"alignment 0", b().Key(alignmentKey, gguftest.Uint32, gguftest.U32(0)).File(nil), "want a power of two"},
+		{"alignment 24", b().Key(alignmentKey, gguftest.Uint32, gguftest.U32(24)).File(nil), "24, want a power of two"},
+		{"alignment of a gigabyte", b().Key(alignmentKey, gguftest.Uint32, gguftest.U32(1<<30)).File(nil), "want a power of two"},
 
-		{"name of a gigabyte", cat(counts(1, 0), u64(1<<30), data), "tensor 1: a string of 1073741824 bytes"},
-		{"tensor twice", one(F32, 0, 8).tensor("w", F32, 32, 8).file(data), `tensor "w" occurs twice`},
-		{"no dimension", cat(one(F32, 0).file(nil), data), `tensor "w": 0 dimensions`},
-		{"five dimensions", one(F32, 0, 1, 1, 1, 1, 1).file(data), `tensor "w": 5 dimensions`},
-		{"2^32-1 dimensions", cat(counts(1, 0), str("w"), u32(math.MaxUint32), data), `tensor "w": 4294967295 dimensions`},
-		{"dimension 0", one(F32, 0, 0).file(data), "dimension 0 is 0"},
-		{"huge dimension", one(F32, 0, 1<<31).file(data), "dimension 0 is 2147483648: absurd"},
-		{"product overflows", one(F32, 0, 1<<20, 1<<20, 1<<30).file(data), "dimension 2 is 1073741824: absurd"},
-		{"product wraps", one(F32, 0, 1<<16, 1<<16, 1<<16, 1<<16).file(data), "dimension 3 is 65536: absurd"},
-		{"type not read", one(16, 0, 256).file(data), `tensor "w": IQ2_XXS is not supported`},
-		{"unknown type of tensor", one(77, 0, 256).file(data), `tensor "w": type 77 is not supported`},
-		{"half a block", one(Q4_0, 0, 48).file(data), `tensor "w": rows of 48 elements are no multiple of the blocks of 32 of Q4_0`},
-		{"rows of half a block", one(Q4K, 0, 128, 2).file(data), "rows of 128 elements"},
-		{"offset beyond the file", one(F32, 1<<40, 8).file(data), "begins at byte 1099511627776"},
-		{"offset wraps", one(F32, math.MaxUint64-31, 8).file(data), "begins at byte 18446744073709551584"},
-		{"misaligned", one(F32, 4, 8).file(data), `tensor "w": begins at byte 4 of the data, not at a multiple of 32`},
-		{"overlap", one(F32, 0, 16).tensor("v", F32, 32, 8).file(data), `tensor "v": begins at byte 32 of the data, but the tensor before ends at 64: they overlap`},
-		{"same place", one(F32, 0, 8).tensor("v", F32, 0, 8).file(data), "they overlap"},
-		{"hole", one(F32, 0, 1).tensor("v", F32, 64, 1).file(make([]byte, 96)), `tensor "v": begins at byte 64 of the data, but the tensor before ends at 4: there is a hole`},
-		{"hole at the start", one(F32, 32, 8).file(data), "there is a hole"},
-		{"cut", one(F32, 0, 17).file(data), `tensor "w": needs 68 bytes at byte 0 of the data, which has 64: the file is cut`},
-		{"no data", one(F32, 0, 1).file(nil), "there is no data"},
-		{"bytes after", one(F32, 0, 4).file(data), "48 bytes follow the last tensor"},
+		{"name of a gigabyte", gguftest.Cat(counts(1, 0), gguftest.U64(1<<30), data), "tensor 1: a string of 1073741824 bytes"},
+		{"tensor twice", one(uint32(F32), 0, 8).Tensor("w", uint32(F32), 32, 8).File(data), `tensor "w" occurs twice`},
+		{"no dimension", gguftest.Cat(one(uint32(F32), 0).File(nil), data), `tensor "w": 0 dimensions`},
+		{"five dimensions", one(uint32(F32), 0, 1, 1, 1, 1, 1).File(data), `tensor "w": 5 dimensions`},
+		{"2^32-1 dimensions", gguftest.Cat(counts(1, 0), gguftest.Str("w"), gguftest.U32(math.MaxUint32), data), `tensor "w": 4294967295 dimensions`},
+		{"dimension 0", one(uint32(F32), 0, 0).File(data), "dimension 0 is 0"},
+		{"huge dimension", one(uint32(F32), 0, 1<<31).File(data), "dimension 0 is 2147483648: absurd"},
+		{"product overflows", one(uint32(F32), 0, 1<<20, 1<<20, 1<<30).File(data), "dimension 2 is 1073741824: absurd"},
+		{"product wraps", one(uint32(F32), 0, 1<<16, 1<<16, 1<<16, 1<<16).File(data), "dimension 3 is 65536: absurd"},
+		{"type not read", one(16, 0, 256).File(data), `tensor "w": IQ2_XXS is not supported`},
+		{"unknown type of tensor", one(77, 0, 256).File(data), `tensor "w": type 77 is not supported`},
+		{"half a block", one(uint32(Q4_0), 0, 48).File(data), `tensor "w": rows of 48 elements are no multiple of the blocks of 32 of Q4_0`},
+		{"rows of half a block", one(uint32(Q4K), 0, 128, 2).File(data), "rows of 128 elements"},
+		{"offset beyond the file", one(uint32(F32), 1<<40, 8).File(data), "begins at byte 1099511627776"},
+		{"offset wraps", one(uint32(F32), math.MaxUint64-31, 8).File(data), "begins at byte 18446744073709551584"},
+		{"misaligned", one(uint32(F32), 4, 8).File(data), `tensor "w": begins at byte 4 of the data, not at a multiple of 32`},
+		{"overlap", one(uint32(F32), 0, 16).Tensor("v", uint32(F32), 32, 8).File(data), `tensor "v": begins at byte 32 of the data, but the tensor before ends at 64: they overlap`},
+		{"same place", one(uint32(F32), 0, 8).Tensor("v", uint32(F32), 0, 8).File(data), "they overlap"},
+		{"hole", one(uint32(F32), 0, 1).Tensor("v", uint32(F32), 64, 1).File(make([]byte, 96)), `tensor "v": begins at byte 64 of the data, but the tensor before ends at 4: there is a hole`},
+		{"hole at the start", one(uint32(F32), 32, 8).File(data), "there is a hole"},
+		{"cut", one(uint32(F32), 0, 17).File(data), `tensor "w": needs 68 bytes at byte 0 of the data, which has 64: the file is cut`},
+		{"no data", one(uint32(F32), 0, 1).File(nil), "there is no data"},
+		{"bytes after", one(uint32(F32), 0, 4).File(data), "48 bytes follow the last tensor"},
 	}
 }
 
@@ -149,8 +106,8 @@ func TestHostile(t *testing.T) {
 
 // A file cut anywhere is refused or, behind the header of a file without tensors, read.
 func TestCut(t *testing.T) {
-	file := newBuilder().key("k", typeString, str("value")).key("a", typeArray, u32(uint32(typeString)), u64(2), str("x"), str("y")).
-		tensor("w", F32, 0, 4, 4).file(make([]byte, 64))
+	file := gguftest.New().Key("k", gguftest.String, gguftest.Str("value")).Key("a", gguftest.Array, gguftest.U32(gguftest.String), gguftest.U64(2), gguftest.Str("x"), gguftest.Str("y")).
+		Tensor("w", uint32(F32), 0, 4, 4).File(make([]byte, 64))
 	if _, err := Parse(file); err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +124,7 @@ func TestPlaces(t *testing.T) {
 	for i := range data {
 		data[i] = byte(i)
 	}
-	f, err := Parse(newBuilder().tensor("b", F32, 64, 1).tensor("a", F32, 0, 9).file(data))
+	f, err := Parse(gguftest.New().Tensor("b", uint32(F32), 64, 1).Tensor("a", uint32(F32), 0, 9).File(data))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,9 +139,9 @@ func TestPlaces(t *testing.T) {
 
 // The alignment is the file's own.
 func TestAlignment(t *testing.T) {
-	head := newBuilder().key(alignmentKey, typeUint32, u32(8)).tensor("b", F32, 8, 1).tensor("a", F32, 0, 1).file(nil)
+	head := gguftest.New().Key(alignmentKey, gguftest.Uint32, gguftest.U32(8)).Tensor("b", uint32(F32), 8, 1).Tensor("a", uint32(F32), 0, 1).File(nil)
 	head = append(head, make([]byte, roundUp(int64(len(head)), 8)-int64(len(head)))...)
-	f, err := Parse(cat(head, u32(math.Float32bits(1)), u32(0), u32(math.Float32bits(2))))
+	f, err := Parse(gguftest.Cat(head, gguftest.U32(math.Float32bits(1)), gguftest.U32(0), gguftest.U32(math.Float32bits(2))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,8 +156,8 @@ func FuzzParse(f *testing.F) {
 	for _, c := range hostileFiles() {
 		f.Add(c.file)
 	}
-	f.Add(newBuilder().key("k", typeArray, u32(uint32(typeString)), u64(2), str("x"), str("y")).
-		key("n", typeArray, u32(uint32(typeInt16)), u64(2), []byte{1, 2, 3, 4}).tensor("w", Q4_0, 0, 32, 2).file(make([]byte, 36)))
+	f.Add(gguftest.New().Key("k", gguftest.Array, gguftest.U32(gguftest.String), gguftest.U64(2), gguftest.Str("x"), gguftest.Str("y")).
+		Key("n", gguftest.Array, gguftest.U32(gguftest.Int16), gguftest.U64(2), []byte{1, 2, 3, 4}).Tensor("w", uint32(Q4_0), 0, 32, 2).File(make([]byte, 36)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := Parse(data)
 		if err != nil {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/any-order/a3/core/checkpoint/gguf/gguftest"
 )
 
 // Values of every type, as the reference implementation wrote them.
@@ -47,12 +49,12 @@ func TestMetadata(t *testing.T) {
 }
 
 func TestMetadataRefuses(t *testing.T) {
-	f, err := Parse(newBuilder().
-		key("text", typeString, str("x")).
-		key("big", typeUint64, u64(1<<63)).
-		key("bool", typeBool, []byte{2}).
-		key("wide", typeArray, u32(uint32(typeInt64)), u64(2), u64(1), u64(1<<40)).
-		file(nil))
+	f, err := Parse(gguftest.New().
+		Key("text", gguftest.String, gguftest.Str("x")).
+		Key("big", gguftest.Uint64, gguftest.U64(1<<63)).
+		Key("bool", gguftest.Bool, []byte{2}).
+		Key("wide", gguftest.Array, gguftest.U32(gguftest.Int64), gguftest.U64(2), gguftest.U64(1), gguftest.U64(1<<40)).
+		File(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

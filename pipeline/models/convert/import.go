@@ -40,31 +40,36 @@ func Import(ctx context.Context, path, dir string, o Options) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("import %s: %w", path, err)
 	}
-	r, err := s.write(ctx, dir, o)
+	r, err := s.write(ctx, dir, o, nil)
 	if err = errors.Join(err, s.Close()); err != nil {
 		return nil, fmt.Errorf("import %s: %w", path, err)
 	}
 	return r, nil
 }
 
-func (s *source) write(ctx context.Context, dir string, o Options) (*Result, error) {
+// write writes the model directory. files, unless nil, returns further files for a
+// tokenizer.
+func (s *source) write(ctx context.Context, dir string, o Options, files func(*tokenize.Tokenizer) (map[string][]byte, error)) (*Result, error) {
 	r := &Result{Config: s.config, Stored: map[string]int{}, Written: map[string]int{}, Notes: s.notes}
+	out := checkpoint.NewModel{Config: s.config, Weights: s.writable(o, r), Tokenizer: s.tokenizer, Card: s.card}
 	if o.Tokenizer != nil {
-		s.tokenizer = o.Tokenizer
+		out.Tokenizer = o.Tokenizer
 	}
-	if s.tokenizer != nil {
-		tok, err := tokenize.Parse(s.tokenizer)
+	if out.Tokenizer != nil {
+		tok, err := tokenize.Parse(out.Tokenizer)
 		if err != nil {
 			return nil, fmt.Errorf("tokenizer.json: %w", err)
 		}
 		if r.Tokens = tok.Vocab(); r.Tokens > s.config.VocabSize {
 			return nil, fmt.Errorf("the tokenizer has %d tokens, the model only %d; they do not belong together", r.Tokens, s.config.VocabSize)
 		}
+		if files != nil {
+			if out.Files, err = files(tok); err != nil {
+				return nil, err
+			}
+		}
 	}
-	tensors := s.writable(o, r)
-	return r, checkpoint.WriteModel(ctx, dir, checkpoint.NewModel{
-		Config: s.config, Weights: tensors, Tokenizer: s.tokenizer, Card: s.card,
-	})
+	return r, checkpoint.WriteModel(ctx, dir, out)
 }
 
 // writable returns the tensors in the types that they are written in, and notes them.

@@ -57,6 +57,33 @@ makes it an any-order model.`,
 	return cmd
 }
 
+func newModelExport(env *Env) *cobra.Command {
+	var f convertFlags
+	cmd := &cobra.Command{
+		Use:   "export [DIR] --output DIR",
+		Short: "Make a directory that Hugging Face's libraries read",
+		Long: `Export writes a model directory, or the embedded model, so that transformers loads it as a
+plain Llama, which the content stream is: AutoModelForCausalLM.from_pretrained(DIR). The
+query embedding lies beside the weights, where other programs do not look: a3 model import
+brings the whole model back, bit for bit.
+
+A model of residual official is not a plain Llama and is refused.`,
+		Example: `  a3 model export runs/tales/model --output tales-hf
+  a3 model export --output stories-hf`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch len(args) {
+			case 0:
+				return f.run(cmd, env, "", convert.Export)
+			case 1:
+				return f.run(cmd, env, args[0], convert.Export)
+			}
+			return usagef("%s takes one directory, got %d", cmd.CommandPath(), len(args))
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
 func (f *convertFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.output, "output", "o", "", "directory to write, which must not exist")
 	cmd.Flags().StringVar(&f.dtype, "dtype", "", "type of all weights: f32, or bf16 (rounded); empty = keep every value: BF16 stays, all else becomes F32")
@@ -109,10 +136,10 @@ func (f *convertFlags) run(cmd *cobra.Command, env *Env, path string, job conver
 	fmt.Fprintf(env.Stderr, "%s: %d parameters, stored as %s, written as %s, in %.1f s\n",
 		f.output, r.Parameters, formatCounts(r.Stored), formatCounts(r.Written), time.Since(progress.start).Seconds())
 	if r.Tokens == 0 {
-		fmt.Fprintln(env.Stderr, "There is no tokenizer: put the tokenizer.json that the model was trained with into the directory.")
+		fmt.Fprintln(env.Stderr, "there is no tokenizer: put the tokenizer.json that the model was trained with into the directory")
 	}
 	if !r.Query {
-		fmt.Fprintln(env.Stderr, "It is a plain Llama, without a query stream: a3 train --init makes it an any-order model.")
+		fmt.Fprintln(env.Stderr, "it is a plain Llama, without a query stream: a3 train --init makes it an any-order model")
 	}
 	return nil
 }
