@@ -34,23 +34,23 @@ and 10 GB of memory.`,
   a3 bench --json --suite peers > machine.json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if compute.threads < 0 {
-				return usagef("--threads is %d; it must not be negative", compute.threads)
+			if compute.Threads < 0 {
+				return usagef("--threads is %d; it must not be negative", compute.Threads)
 			}
-			if compute.cpu == "" {
-				compute.cpu = env.lookup("A3_CPU")
+			if compute.CPU == "" {
+				compute.CPU = env.lookup("A3_CPU")
 			}
-			o.Threads, o.Level = compute.threadCount(), kernels.Level(compute.cpu)
+			o.Threads, o.Level = compute.threadCount(), kernels.Level(compute.CPU)
 			return runBench(cmd, env, o, asJSON)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.Suite, "suite", o.Suite, "default or peers")
 	flags.StringSliceVar(&o.Only, "only", nil, "some of machine, memory, gemm, attention, train, decode, or beginnings of names, such as gemm/float32")
-	flags.IntVar(&compute.threads, "threads", 0, "measured beside one thread; 0 = one for each CPU")
+	flags.IntVar(&compute.Threads, "threads", 0, "measured beside one thread; 0 = one for each CPU")
 	flags.StringSliceVar(&o.Compute, "compute", nil, "some of float32, bf16, int8; empty = those that the CPU is made for")
-	flags.StringVar(&compute.cpu, "level", "", "CPU level, as --cpu of other commands; empty = the best")
-	flags.StringVar(&compute.cpu, "cpu", "", "the same as --level")
+	flags.StringVar(&compute.CPU, "level", "", "CPU level, as --cpu of other commands; empty = the best")
+	flags.StringVar(&compute.CPU, "cpu", "", "the same as --level")
 	flags.DurationVar(&o.Duration, "duration", o.Duration, "least time of a measurement")
 	flags.StringVar(&o.Model, "model", "", "model directory, for decode; empty = the embedded one")
 	flags.BoolVar(&asJSON, "json", false, "print JSON instead of a table")

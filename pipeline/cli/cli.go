@@ -130,7 +130,7 @@ signal (finished work is kept; a second signal ends at once).`,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w; see %s --help", err, cmd.CommandPath()) })
 	root.AddCommand(
-		newInfill(env), newRewrite(env), newScore(env), newTrain(env),
+		newInfill(env), newRewrite(env), newScore(env), newTrain(env), newRun(env), newLint(env),
 		newPlugins(env), newModel(env), newBench(env), newVersion(env), newServePlugin(),
 	)
 	return root
@@ -159,10 +159,16 @@ func noArgs(cmd *cobra.Command, args []string) error {
 
 // lookup returns a variable of the environment, or nothing.
 func (e *Env) lookup(name string) string {
+	value, _ := e.variable(name)
+	return value
+}
+
+// variable returns a variable of the environment, and whether it is set.
+func (e *Env) variable(name string) (value string, set bool) {
 	for _, v := range slices.Backward(e.Environ) {
 		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value
+			return value, true
 		}
 	}
-	return ""
+	return "", false
 }

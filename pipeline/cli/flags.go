@@ -1,14 +1,16 @@
 package cli
 
 import (
-	"fmt"
+	"errors"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/any-order/a3/connectors/file"
+	"github.com/any-order/a3/core/decode"
 	"github.com/any-order/a3/core/kernels"
+	"github.com/any-order/a3/pipeline/config"
 )
 
 // inputFlags say what to read.
@@ -23,69 +25,191 @@ func (f *inputFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.format, "format", "auto", "of the inputs: auto, jsonl, text (a file is a document) or text-lines")
 }
 
-// openFiles opens the inputs with the file connector; none means standard input.
-func (f *inputFlags) openFiles(env *Env, exclude ...string) (*file.Source, error) {
-	if len(f.inputs) == 0 {
-		f.inputs = []string{stdio}
-		if isTerminal(env.Stdin) {
-			fmt.Fprintln(env.Stderr, "reading records from the terminal, one a line; Ctrl-D ends")
+// input returns the input that the flags name.
+func (f *inputFlags) input() (in config.Input, err error) {
+	for _, address := range f.inputs {
+		if err := in.Add(address); err != nil {
+			return in, usagef("input %s: %w", address, err)
 		}
 	}
-	o := file.DefaultSourceOptions()
-	o.Paths, o.Stdin, o.Exclude = f.inputs, env.Stdin, exclude
-	var err error
-	if o.Format, err = file.ParseFormat(f.format); err != nil {
-		return nil, &usageError{err}
+	if len(f.inputs) == 0 {
+		if err := in.Add(config.Stdio); err != nil {
+			return in, err
+		}
 	}
-	src, err := file.OpenSource(o)
-	if err != nil {
-		return nil, &usageError{err}
+	if in.Files != nil {
+		in.Files.Format = f.format
 	}
-	return src, nil
+	return in, nil
 }
 
 // computeFlags say what to compute with.
-type computeFlags struct {
-	threads int
-	cpu     string
-	compute string
-}
+type computeFlags struct{ config.Compute }
 
 func (f *computeFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.IntVar(&f.threads, "threads", 0, "goroutines that compute; 0 = one for each CPU. It never changes a result")
-	flags.StringVar(&f.cpu, "cpu", "", "CPU level: amx, avx512, avx2 or portable; empty = A3_CPU of the environment, else the best. Equal bytes are promised on one level")
-	flags.StringVar(&f.compute, "compute", "", "what products are computed in: float32, bf16, or int8 (weights of 8 bits, not for training); empty = A3_COMPUTE of the environment, else bf16 where the CPU has tiles for it, else float32. Equal bytes are promised for one of them")
+	flags.IntVar(&f.Threads, "threads", 0, "goroutines that compute; 0 = one for each CPU. It never changes a result")
+	flags.StringVar(&f.CPU, "cpu", "", "CPU level: amx, avx512, avx2 or portable; empty = A3_CPU of the environment, else the best. Equal bytes are promised on one level")
+	flags.StringVar(&f.Type, "compute", "", "what products are computed in: float32, bf16, or int8 (weights of 8 bits, not for training); empty = A3_COMPUTE of the environment, else bf16 where the CPU has tiles for it, else float32. Equal bytes are promised for one of them")
 }
 
-func (f *computeFlags) threadCount() int {
-	if f.threads > 0 {
-		return f.threads
+func (f *computeFlags) threadCount() int { return threadCount(f.Compute) }
+
+func threadCount(c config.Compute) int {
+	if c.Threads > 0 {
+		return c.Threads
 	}
 	return runtime.GOMAXPROCS(0)
 }
 
-// kernels opens the CPU level and says what products are computed in. Where the flags are
-// silent, the environment's A3_CPU and A3_COMPUTE are asked.
 func (f *computeFlags) kernels(env *Env) (*kernels.Kernels, kernels.Type, error) {
-	if f.threads < 0 {
-		return nil, "", usagef("--threads is %d; it must not be negative", f.threads)
+	if f.Threads < 0 {
+		return nil, "", usagef("--threads is %d; it must not be negative", f.Threads)
 	}
-	level, compute := f.cpu, f.compute
-	for name, value := range map[string]*string{"A3_CPU": &level, "A3_COMPUTE": &compute} {
+	return openKernels(env, f.Compute)
+}
+
+// openKernels opens the CPU level and says what products are computed in. Where the
+// configuration is silent, the environment's A3_CPU and A3_COMPUTE are asked.
+func openKernels(env *Env, c config.Compute) (*kernels.Kernels, kernels.Type, error) {
+	for name, value := range map[string]*string{"A3_CPU": &c.CPU, "A3_COMPUTE": &c.Type} {
 		if *value == "" {
 			*value = env.lookup(name)
 		}
 	}
-	k, err := kernels.Open(kernels.Level(level))
+	k, err := kernels.Open(kernels.Level(c.CPU))
 	if err != nil {
 		return nil, "", &usageError{err}
 	}
-	t, err := k.ParseType(compute)
+	t, err := k.ParseType(c.Type)
 	if err != nil {
 		return nil, "", &usageError{err}
 	}
 	return k, t, nil
+}
+
+// jobFlags are the flags of a job over records. Each sets a field of its configuration;
+// from there on it is the job that a3 run would run.
+type jobFlags struct {
+	inputFlags
+	computeFlags
+	config              config.Config // but for what stands in the other fields
+	output, deadLetters string
+	overwrite           bool
+	strategy, cache     string
+	quiet               bool
+}
+
+func newJobFlags() *jobFlags {
+	f := &jobFlags{config: config.Default(), cache: "on"}
+	f.config.Log.Level = "warn"
+	f.strategy = f.config.Strategy.Name
+	return f
+}
+
+// add adds the flags that every job has.
+func (f *jobFlags) add(cmd *cobra.Command) {
+	f.inputFlags.add(cmd)
+	f.computeFlags.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVarP(&f.output, "output", "o", config.Stdio, "file, - for standard output, or kafka://broker/topic")
+	flags.StringVar(&f.deadLetters, "dead-letters", "", "file or kafka://broker/topic for records that failed; empty = complaints on standard error")
+	flags.BoolVar(&f.overwrite, "overwrite", false, "start over: replace the output instead of going on behind what it holds")
+	flags.StringVar(&f.config.Model, "model", "", "model directory; empty = the embedded one")
+	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no summary")
+}
+
+// addFilling adds the flags of a job that fills blanks.
+func (f *jobFlags) addFilling(cmd *cobra.Command) {
+	c, flags := &f.config, cmd.Flags()
+	flags.StringVar(&f.strategy, "strategy", f.strategy, "decode strategy: NAME[:k=v,...] or PATH[:k=v,...] (see a3 plugins list)")
+	flags.BoolVar(&c.Strategy.InProcess, "in-process", false, "run a built-in strategy in this process instead of one of its own")
+	flags.Uint64Var(&c.Decoding.Seed, "seed", 0, "of all random numbers; the same seed gives the same bytes")
+	flags.Float64Var(&c.Decoding.Temperature, "temperature", 0, "0 = take the most probable token, above = draw, flatter the higher")
+	flags.IntVar(&c.Decoding.TopK, "top-k", 0, "draw among the k most probable tokens; 0 = all")
+	flags.Float64Var(&c.Decoding.TopP, "top-p", 1, "draw among the most probable tokens that hold this mass")
+	flags.StringVar(&f.cache, "cache", "on", "on, or off: compute everything anew in each step, for checks. It changes stats.rows alone")
+	flags.StringVar(&c.Decoding.Regroup, "regroup", string(decode.RegroupCommit), "commit, or published: regroup all known tokens before each step (another distribution, slow)")
+	flags.IntVar(&c.Batching.Documents, "batch", c.Batching.Documents, "documents decoded at the same time. It never changes a result")
+	flags.IntVar(&c.Batching.Rows, "rows", c.Batching.Rows, "rows of one model call over all documents. It never changes a result")
+}
+
+// flagOf names the flag that sets a field, for messages.
+func flagOf(path string) string {
+	for field, flag := range map[string]string{
+		"input.files": "--input", "input.files.paths": "--input", "input.files.format": "--format", "input.kafka": "--input",
+		"compute.threads": "--threads", "compute.cpu": "--cpu", "compute.type": "--compute",
+		"batching.documents": "--batch", "batching.rows": "--rows",
+		"job.infill.blank_tokens": "--blank-tokens", "job.rewrite.select": "--select", "job.rewrite.tokens": "--tokens",
+		"strategy.name": "--strategy", "decoding.temperature": "--temperature", "decoding.top_k": "--top-k",
+		"decoding.top_p": "--top-p", "decoding.regroup": "--regroup",
+		"output": "--output", "output.file.path": "--output", "output.kafka": "--output", "dead_letters": "--dead-letters",
+	} {
+		if path == field {
+			return flag
+		}
+	}
+	return path
+}
+
+// complete returns the configuration that the flags make.
+func (f *jobFlags) complete(args []string) (*config.Config, error) {
+	c := f.config
+	f.inputs = append(f.inputs, args...)
+	var err error
+	if c.Input, err = f.input(); err != nil {
+		return nil, err
+	}
+	c.Compute = f.Compute
+	if c.Output, err = parseOutput("--output", f.output, f.overwrite); err != nil {
+		return nil, err
+	}
+	if f.deadLetters != "" {
+		dead, err := parseOutput("--dead-letters", f.deadLetters, f.overwrite)
+		if err != nil {
+			return nil, err
+		}
+		c.DeadLetters = &dead
+	}
+	if c.Strategy, err = parseStrategy(f.strategy, c.Strategy.InProcess); err != nil {
+		return nil, err
+	}
+	switch f.cache {
+	case "on", "off":
+		c.Decoding.Cache = f.cache == "on"
+	default:
+		return nil, usagef("--cache is %q; use on or off", f.cache)
+	}
+	err = c.Complete()
+	var found config.Problems
+	if !errors.As(err, &found) {
+		return &c, err
+	}
+	lines := make([]string, len(found))
+	for i, p := range found {
+		lines[i] = p.About(flagOf(p.Path))
+	}
+	return nil, usagef("%s", strings.Join(lines, "\n    "))
+}
+
+func parseOutput(flag, address string, overwrite bool) (config.Output, error) {
+	out, err := config.ParseOutput(address)
+	if err != nil {
+		return out, usagef("%s: %w", flag, err)
+	}
+	if out.File != nil {
+		out.File.Overwrite = overwrite
+	}
+	return out, nil
+}
+
+func parseStrategy(spec string, inProcess bool) (config.Strategy, error) {
+	s, err := config.ParseStrategy(spec)
+	if err != nil {
+		return s, &usageError{err}
+	}
+	s.InProcess = inProcess
+	return s, nil
 }
 
 // version returns the module's version, or the commit the program was built from.

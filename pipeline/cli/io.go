@@ -2,38 +2,22 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/spf13/cobra"
 
 	"github.com/any-order/a3/connectors"
 	"github.com/any-order/a3/connectors/file"
 	"github.com/any-order/a3/connectors/kafka"
 	"github.com/any-order/a3/pipeline"
+	"github.com/any-order/a3/pipeline/config"
 )
 
-const (
-	kafkaScheme = "kafka://" // begins an address that is a topic, not a file
-	stdio       = "-"        // standard input or output
-)
-
-func isTopic(address string) bool { return strings.HasPrefix(address, kafkaScheme) }
-
-// outputFlags say where results go.
-type outputFlags struct {
-	output, deadLetters string
-	overwrite           bool
-}
-
-func (f *outputFlags) add(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringVarP(&f.output, "output", "o", stdio, "file, - for standard output, or kafka://broker/topic")
-	flags.StringVar(&f.deadLetters, "dead-letters", "", "file or kafka://broker/topic for records that failed; empty = complaints on standard error")
-	flags.BoolVar(&f.overwrite, "overwrite", false, "start over: replace the output instead of going on behind what it holds")
-}
+func isTopic(address string) bool { return strings.HasPrefix(address, kafka.Prefix) }
 
 // streams are the ends of a pipeline.
 type streams struct {
@@ -42,73 +26,85 @@ type streams struct {
 	endless    bool // the source never ends: being stopped is its normal end
 }
 
+// runIdentity says what is computed: an output of another run is not continued.
+type runIdentity struct {
+	model string // digest
+	run   string // all that results depend on, the model too
+}
+
 // openStreams connects source, sink and dead letters, in this order: an input that is
-// not there leaves no empty output. run is the identity of what is computed: an output
-// of another run is not continued.
-func (f *jobFlags) openStreams(ctx context.Context, env *Env, run string) (s *streams, err error) {
-	if f.output == f.deadLetters {
-		return nil, usagef("--output and --dead-letters are both %s", f.output)
-	}
+// not there leaves no empty output.
+func openStreams(ctx context.Context, env *Env, c *config.Config, id runIdentity) (s *streams, err error) {
 	s = &streams{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(ctx))
 		}
 	}()
-	if err := f.openSource(ctx, env, s); err != nil {
+	if s.src, err = openSource(ctx, env, c); err != nil {
 		return s, err
 	}
-	if s.sink, err = openSink(ctx, env, f.output, run, f.overwrite); err != nil {
+	s.endless = c.Input.Kafka != nil && c.Input.Kafka.Until == kafka.UntilForever
+	if s.sink, err = openSink(ctx, env, c.Output, id); err != nil {
 		return s, err
 	}
 	s.dead = pipeline.Complaints{W: env.Stderr}
-	if f.deadLetters != "" {
-		if s.dead, err = openSink(ctx, env, f.deadLetters, run+"; dead letters", f.overwrite); err != nil {
+	if c.DeadLetters != nil {
+		id.run += "; dead letters"
+		if s.dead, err = openSink(ctx, env, *c.DeadLetters, id); err != nil {
 			return s, err
 		}
-		if !isTopic(f.deadLetters) {
+		if c.DeadLetters.Kafka == nil {
 			s.dead = pipeline.Enveloped{Sink: s.dead}
 		}
 	}
 	return s, nil
 }
 
-func (f *jobFlags) openSource(ctx context.Context, env *Env, s *streams) error {
-	switch {
-	case !slices.ContainsFunc(f.inputs, isTopic):
-		var exclude []string
-		for _, out := range []string{f.output, f.deadLetters} {
-			if out != "" && out != stdio && !isTopic(out) {
-				exclude = append(exclude, out)
-			}
-		}
-		src, err := f.openFiles(env, exclude...)
+func openSource(ctx context.Context, env *Env, c *config.Config) (connectors.Source, error) {
+	if c.Input.Kafka != nil {
+		src, err := kafka.OpenSource(ctx, *c.Input.Kafka)
 		if err != nil {
-			return err
+			return nil, err // not a nil *kafka.Source in the interface
 		}
-		s.src = src
-		return nil
-	case len(f.inputs) > 1:
-		return usagef("a topic must be the only input, got %d inputs", len(f.inputs))
+		return src, nil
 	}
-	o, err := kafka.ParseSource(f.inputs[0])
+	var outputs []string
+	for _, out := range []*config.Output{&c.Output, c.DeadLetters} {
+		if out != nil && out.File != nil && !out.ToStdout() {
+			outputs = append(outputs, out.File.Path)
+		}
+	}
+	src, err := openFiles(env, c.Input.Files, outputs...)
 	if err != nil {
-		return &usageError{err}
+		return nil, err
 	}
-	src, err := kafka.OpenSource(ctx, o)
-	if err != nil {
-		return err
-	}
-	s.src, s.endless = src, o.Until == kafka.UntilForever
-	return nil
+	return src, nil
 }
 
-func openSink(ctx context.Context, env *Env, address, run string, overwrite bool) (connectors.Sink, error) {
-	if isTopic(address) {
-		o, err := kafka.ParseSink(address)
-		if err != nil {
-			return nil, &usageError{err}
-		}
+// openFiles opens inputs with the file connector. None of them may be in exclude.
+func openFiles(env *Env, in *config.Files, exclude ...string) (*file.Source, error) {
+	if slices.Contains(in.Paths, config.Stdio) && isTerminal(env.Stdin) {
+		fmt.Fprintln(env.Stderr, "reading records from the terminal, one a line; Ctrl-D ends")
+	}
+	o := file.DefaultSourceOptions()
+	o.Paths, o.MaxRecordBytes, o.Stdin, o.Exclude = in.Paths, in.MaxRecordBytes, env.Stdin, exclude
+	var err error
+	if o.Format, err = file.ParseFormat(in.Format); err != nil {
+		return nil, &usageError{err}
+	}
+	src, err := file.OpenSource(o)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return src, nil
+}
+
+func openSink(ctx context.Context, env *Env, out config.Output, id runIdentity) (connectors.Sink, error) {
+	if out.Kafka != nil {
+		o := *out.Kafka
+		digest := sha256.Sum256([]byte(id.run))
+		o.Model, o.Config = id.model, hex.EncodeToString(digest[:])
 		sink, err := kafka.OpenSink(ctx, o)
 		if err != nil {
 			return nil, err // not a nil *kafka.Sink in the interface
@@ -116,7 +112,7 @@ func openSink(ctx context.Context, env *Env, address, run string, overwrite bool
 		return sink, nil
 	}
 	o := file.DefaultSinkOptions()
-	o.Path, o.Run, o.Overwrite, o.Stdout = address, run, overwrite, env.Stdout
+	o.Path, o.Run, o.Overwrite, o.Stdout = out.File.Path, id.run, out.File.Overwrite, env.Stdout
 	sink, err := file.OpenSink(o)
 	if err != nil {
 		return nil, &usageError{err}
@@ -138,48 +134,4 @@ func (s *streams) close(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-// jobFlags are the flags that all jobs over records share.
-type jobFlags struct {
-	inputFlags
-	outputFlags
-	decodeFlags
-	quiet bool
-}
-
-func (f *jobFlags) add(cmd *cobra.Command) {
-	f.inputFlags.add(cmd)
-	f.outputFlags.add(cmd)
-	f.decodeFlags.add(cmd)
-	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no summary")
-}
-
-// runJob moves the records through a job and reports.
-func (f *jobFlags) runJob(cmd *cobra.Command, env *Env, job pipeline.Job, run string) (err error) {
-	ctx := cmd.Context()
-	s, err := f.openStreams(ctx, env, run)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	o := pipeline.DefaultOptions()
-	p := newJobProgress(env, f.output == stdio)
-	if !f.quiet {
-		o.Report = p.report
-	}
-	counts, err := pipeline.Run(ctx, env.Stop, s.src, job, s.sink, s.dead, o)
-	if !f.quiet && (err == nil || counts.Read > 0) {
-		p.summary(counts)
-	}
-	switch {
-	case err != nil:
-		return err
-	case counts.Stopped && !s.endless:
-		// A topic remembers what was acknowledged, a file's ledger what was written.
-		return &stopped{resumable: isTopic(f.inputs[0]) || f.output != stdio && !isTopic(f.output)}
-	case counts.Failed > 0:
-		return &recordsFailed{counts.Failed, counts.Read}
-	}
-	return nil
 }

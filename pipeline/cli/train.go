@@ -191,7 +191,11 @@ func (f *trainFlags) read(ctx context.Context, env *Env) ([]training.Text, error
 	if i := slices.IndexFunc(f.inputs, isTopic); i >= 0 {
 		return nil, usagef("input %s is a topic; train reads files", f.inputs[i])
 	}
-	src, err := f.openFiles(env)
+	in, err := f.input()
+	if err != nil {
+		return nil, err
+	}
+	src, err := openFiles(env, in.Files)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/any-order/a3/pipeline"
+	"github.com/any-order/a3/pipeline/config"
+	"github.com/any-order/a3/pipeline/infill"
+	"github.com/any-order/a3/pipeline/jobs"
+	"github.com/any-order/a3/pipeline/rewrite"
+	"github.com/any-order/a3/pipeline/score"
+)
+
+// runJob runs a job over records. It is the one way to run it, whether flags or a file
+// made the configuration, which is complete.
+func runJob(ctx context.Context, env *Env, c *config.Config, quiet bool) (err error) {
+	d, err := openDecoder(ctx, env, c, newLogger(env.Stderr, c.Log))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	job, what, err := newJob(c.Job, d)
+	if err != nil {
+		return &usageError{err}
+	}
+	return moveRecords(ctx, env, c, job, runIdentity{model: d.Digest.String(), run: what + "; " + d.identity}, quiet)
+}
+
+// newJob returns the job, and what of its settings results depend on.
+func newJob(j config.Job, d *decoder) (job pipeline.Job, what string, err error) {
+	codec, err := infill.NewCodec(d.Tokenizer, d.Model.Config.MaxPositions)
+	if err != nil {
+		return nil, "", err
+	}
+	if j.Score != nil {
+		o := score.DefaultOptions()
+		o.PerToken, o.Strict = j.Score.PerToken, j.Score.Strict
+		return jobs.NewScore(jobs.Score{Options: o, Codec: codec, Tokenizer: d.Tokenizer, Engine: d.engine}), "score", nil
+	}
+	parse, what, err := newParser(j)
+	if err != nil {
+		return nil, "", err
+	}
+	return jobs.NewFill(jobs.Fill{
+		Parse: parse, Codec: codec, Tokenizer: d.Tokenizer, Vocab: d.Model.Config.Vocab,
+		Engine: d.engine, Strategy: d.decider(), Mem: memory.NewGoAllocator(),
+	}), what, nil
+}
+
+// newParser returns what finds the blanks of a record.
+func newParser(j config.Job) (parse func(value []byte, plain bool) (*infill.Document, error), what string, err error) {
+	if j.Infill != nil {
+		o := infill.DefaultOptions()
+		o.BlankTokens, o.Strict = j.Infill.BlankTokens, j.Infill.Strict
+		return func(value []byte, plain bool) (*infill.Document, error) {
+			o := o
+			o.Plain = plain
+			return infill.Parse(value, o)
+		}, fmt.Sprintf("infill blank_tokens %d", o.BlankTokens), nil
+	}
+	o := rewrite.DefaultOptions()
+	o.Tokens, o.Strict = j.Rewrite.Tokens, j.Rewrite.Strict
+	selector, err := rewrite.ParseSelector(j.Rewrite.Select)
+	return func(value []byte, plain bool) (*infill.Document, error) {
+		o := o
+		o.Plain = plain
+		return rewrite.Parse(value, selector, o)
+	}, fmt.Sprintf("rewrite %s tokens %d", j.Rewrite.Select, o.Tokens), err
+}
+
+// moveRecords moves the records through a job and reports.
+func moveRecords(ctx context.Context, env *Env, c *config.Config, job pipeline.Job, id runIdentity, quiet bool) (err error) {
+	s, err := openStreams(ctx, env, c, id)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	o := pipeline.DefaultOptions()
+	o.Window, o.WriteBatch = c.Batching.Window, c.Batching.WriteBatch
+	p := newJobProgress(env, c.Output.ToStdout())
+	if !quiet {
+		o.Report = p.report
+	}
+	counts, err := pipeline.Run(ctx, env.Stop, s.src, job, s.sink, s.dead, o)
+	if !quiet && (err == nil || counts.Read > 0) {
+		p.summary(counts)
+	}
+	switch {
+	case err != nil:
+		return err
+	case counts.Stopped && !s.endless:
+		// A topic remembers what was acknowledged, a file's ledger what was written.
+		return &stopped{resumable: c.Input.Kafka != nil || c.Output.File != nil && !c.Output.ToStdout()}
+	case counts.Failed > 0:
+		return &recordsFailed{counts.Failed, counts.Read}
+	}
+	return nil
+}
+
+// newLogger returns the logger that a configuration asks for.
+func newLogger(w io.Writer, c config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		panic(err) // the configuration was checked
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
