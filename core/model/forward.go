@@ -6,13 +6,12 @@ import (
 	"github.com/any-order/a3/core/kernels"
 )
 
-// Forward runs the rows of b through the network and returns the final, normed query
-// rows [Q, H], valid until the workspace's next pass. Keys and values of the content
-// rows are appended to the segments' caches.
+// Forward runs the rows of b through the network and returns the final, normed rows that
+// are scored [Next+Q, H], content rows first, valid until the workspace's next pass. Keys
+// and values of the content rows are appended to the segments' caches.
 func (ws *Workspace) Forward(b *Batch) kernels.Rows {
 	ws.run(b, false)
-	content, query := b.Rows()
-	return ws.final.Slice(content, content+query)
+	return ws.scored(b)
 }
 
 // run computes the pass; keep saves each layer's activations for the backward.
