@@ -28,14 +28,18 @@ func (r Rows) ColsOf(from, to int) Rows {
 	return v
 }
 
-// CopyRow copies row j of src, which has the type and the columns of r, to row i.
-func (r Rows) CopyRow(i int, src Rows, j int) {
+// CopyPart copies the columns [from, to) of row j of src, which has the type and the columns
+// of r, to row i, and what a row is filled up with behind the last column.
+func (r Rows) CopyPart(i int, src Rows, j, from, to int) {
 	if r.Cols != src.Cols || r.Type() != src.Type() {
-		panic(ShapeError{"Rows.CopyRow", "rows of one shape and type", "others"})
+		panic(ShapeError{"Rows.CopyPart", "rows of one shape and type", "others"})
 	}
-	if r.h != nil {
-		copy(r.row(i), src.row(j))
+	if r.h == nil {
+		copy(r.f[i*r.stride:][from:to], src.f[j*src.stride:][from:to])
 		return
 	}
-	copy(r.f[i*r.stride:][:r.Cols], src.f[j*src.stride:][:r.Cols])
+	if to == r.Cols {
+		to = len(r.row(i))
+	}
+	copy(r.row(i)[from:to], src.row(j)[from:to])
 }

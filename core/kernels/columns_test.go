@@ -26,7 +26,9 @@ func TestColumns(t *testing.T) {
 				}
 				turned := NewRows(typ, m, n)
 				for i := range m {
-					turned.CopyRow(m-1-i, got, i)
+					cut := rng.IntN(n + 1)
+					turned.CopyPart(m-1-i, got, i, 0, cut)
+					turned.CopyPart(m-1-i, got, i, cut, n)
 				}
 				for i := range m {
 					for j := range n {

@@ -81,11 +81,11 @@ func (p *Panels) Columns(from, to int) Panels {
 	return v
 }
 
-// Before returns p as a view whose products, with their last panel, ask memory for the
-// first of next: what its reader will read then, as far as that is known.
-func (p *Panels) Before(next *Panels) Panels {
+// Before returns p as a view whose products, with their last panel, ask memory for panel i
+// of next: what its reader will read then, as far as that is known.
+func (p *Panels) Before(next *Panels, i int) Panels {
 	v := *p
-	v.then = next.at(0)
+	v.then = next.at(i * panelWidth)
 	return v
 }
 

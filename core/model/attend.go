@@ -37,8 +37,20 @@ func (t *attendTask) Piece(member, i int) {
 
 // attend computes attention of a block for the key/value heads [g0, g1).
 func (t *attendTask) attend(block, g0, g1 int, s *kernels.Scratch) {
-	b := &t.blocks[block]
+	b, c := &t.blocks[block], &t.ws.m.Config
+	width := c.queryWidth() / c.KVHeads
+	from, to := g0*width, g1*width // columns
+	if b.mixed {
+		for r := range b.q.N {
+			b.q.CopyPart(r, t.ws.now.a.q, b.row(r), from, to)
+		}
+	}
 	t.ws.m.k.Attend(b.att, b.q, b.ends, b.cache.layers[t.l], g0, g1, b.lse, s)
+	if b.mixed {
+		for r := range b.q.N {
+			t.ws.now.a.att.CopyPart(b.row(r), b.att, r, from, to)
+		}
+	}
 }
 
 // attendAll computes the attention of layer l for the rows from first.
@@ -55,13 +67,6 @@ func (ws *Workspace) attendAll(b *Batch, l, first int) {
 	} else {
 		for i := range t.blocks {
 			t.attend(i, 0, c.KVHeads, &ws.s)
-		}
-	}
-	for i := range t.blocks {
-		if b := &t.blocks[i]; b.mixed {
-			for r := range b.q.N {
-				ws.now.a.att.CopyRow(b.row(r), b.att, r)
-			}
 		}
 	}
 }
@@ -105,9 +110,6 @@ func (t *attendTask) mix(b *Batch, first int) {
 			block := attendBlock{
 				q: t.q.Slice(at, at+n), att: t.att.Slice(at, at+n), ends: t.ends[ends:], cache: cache,
 				content: content, query: query, contents: s.Content, mixed: true,
-			}
-			for r := range n {
-				block.q.CopyRow(r, ws.now.a.q, block.row(r))
 			}
 			t.blocks = append(t.blocks, block)
 			at += n

@@ -37,7 +37,11 @@ func (ws *Workspace) run(b *Batch, keep bool) {
 	for len(ws.acts) < acts {
 		ws.acts = append(ws.acts, activations{})
 	}
+	ws.starts = ws.starts[:0]
+	at := 0
 	for i, s := range b.Segments {
+		ws.starts = append(ws.starts, at)
+		at += s.Content
 		if s.Cache == nil {
 			ws.segmentCache(i, s).Truncate(0)
 		}
@@ -91,6 +95,7 @@ type layer struct {
 	tables         *ropeTables
 	store, keep    bool
 	again          bool // only what the backward needs is computed, a second time
+	behind         group
 }
 
 // attention computes a.mid = x + attention(norm(x)) for the rows [first, R) of layer l.
@@ -106,11 +111,7 @@ func (ws *Workspace) attention(b *Batch, l int, a *activations, x kernels.Mat, f
 	grow(&a.rstdIn, rows)
 	ws.rows(0, rows, (*Workspace).project)
 	if store {
-		at := 0
-		for i, s := range b.Segments {
-			ws.segmentCache(i, s).layers[l].Append(ws.m.k, ws.now.key.RowsOf(at, at+s.Keys), ws.now.value.RowsOf(at, at+s.Keys))
-			at += s.Content
-		}
+		ws.appendAll(b, l)
 	}
 	ws.resize(&a.att, rows, c.queryWidth())
 	if ws.keep {
@@ -124,9 +125,9 @@ func (ws *Workspace) attention(b *Batch, l int, a *activations, x kernels.Mat, f
 // project computes queries, keys and values of the rows [from, to), with the temporary
 // memory of tmp.
 func (ws *Workspace) project(tmp *Workspace, from, to int) {
-	n, c, k := &ws.now, &ws.m.Config, ws.m.k
+	n, c := &ws.now, &ws.m.Config
 	normed := ws.resize(&tmp.normed, to-from, c.Hidden)
-	k.RMSNorm(normed, n.x.RowsOf(from, to), n.w.normIn, n.a.rstdIn[from:to], float32(c.NormEps))
+	tmp.norm(normed, n.x.RowsOf(from, to), n.w.normIn, n.a.rstdIn[from:to])
 	var list [3]product
 	todo := list[:0]
 	keys := min(to, n.content)
@@ -143,18 +144,57 @@ func (ws *Workspace) project(tmp *Workspace, from, to int) {
 	if at < to {
 		todo = append(todo, product{c: q32, a: normed.Slice(at-from, to-from), b: n.w.fwd.q})
 	}
-	tmp.mul(todo...)
-	n.tables.rotate(k, key, ws.pos[from:keys], c.HeadDim, 1)
-	n.tables.rotate(k, q32, ws.pos[at:to], c.HeadDim, 1)
-	k.Scale(q32.Data, float32(1/math.Sqrt(float64(c.HeadDim))))
-	k.Convert(n.a.q.Slice(at, to), q32)
+	tmp.mul(group{n.w.fwd.o}, todo...)
+	tmp.turning = turning{key: key, q32: q32, q: n.a.q.Slice(at, to), skip: at - from, pos: ws.pos[from:to], tables: n.tables}
+	tmp.deal(to-from, (*Workspace).turn)
+}
+
+// norming is an RMSNorm.
+type norming struct {
+	dst          kernels.Rows
+	x            kernels.Mat
+	weight, rstd []float32
+}
+
+// norm is kernels.RMSNorm.
+func (ws *Workspace) norm(dst kernels.Rows, x kernels.Mat, weight, rstd []float32) {
+	ws.norming = norming{dst, x, weight, rstd}
+	ws.deal(x.Rows, (*Workspace).normRows)
+}
+
+func (ws *Workspace) normRows(from, to int) {
+	n := &ws.norming
+	ws.m.k.RMSNorm(n.dst.Slice(from, to), n.x.RowsOf(from, to), n.weight, n.rstd[from:to], float32(ws.m.Config.NormEps))
+}
+
+// turning is what project does with the results of its products.
+type turning struct {
+	key, q32 kernels.Mat
+	q        kernels.Rows // receives q32, scaled
+	skip     int          // rows before the first of q32
+	pos      []int32
+	tables   *ropeTables
+}
+
+// turn turns keys and queries by their positions, for the rows [from, to).
+func (ws *Workspace) turn(from, to int) {
+	t, c, k := &ws.turning, &ws.m.Config, ws.m.k
+	if keys := min(to, t.key.Rows); from < keys {
+		t.tables.rotate(k, t.key.RowsOf(from, keys), t.pos[from:keys], c.HeadDim, 1)
+	}
+	if from = max(from, t.skip); from < to {
+		q32 := t.q32.RowsOf(from-t.skip, to-t.skip)
+		t.tables.rotate(k, q32, t.pos[from:to], c.HeadDim, 1)
+		k.Scale(q32.Data, float32(1/math.Sqrt(float64(c.HeadDim))))
+		k.Convert(t.q.Slice(from-t.skip, to-t.skip), q32)
+	}
 }
 
 // addAttention computes mid = x + o(attention) for the rows [from, to).
 func (ws *Workspace) addAttention(tmp *Workspace, from, to int) {
 	n := &ws.now
 	mid := kernels.NewMat(n.a.mid, n.x.Rows, n.x.Cols).RowsOf(from, to)
-	tmp.mul(product{c: mid, base: n.x.RowsOf(from, to), a: n.a.att.Slice(from, to), b: n.w.fwd.o})
+	tmp.mul(group{n.w.fwd.gate}, product{c: mid, base: n.x.RowsOf(from, to), a: n.a.att.Slice(from, to), b: n.w.fwd.o})
 }
 
 // feedForward computes y = base + down(silu(gate(n)) * up(n)), n = norm(a.mid), for the
@@ -162,7 +202,7 @@ func (ws *Workspace) addAttention(tmp *Workspace, from, to int) {
 // behind them.
 func (ws *Workspace) feedForward(l int, a *activations, y kernels.Mat, first int, keep, again bool) {
 	c, rows := &ws.m.Config, y.Rows
-	ws.now = layer{w: &ws.m.w.layers[l], a: a, y: y, keep: keep, again: again}
+	ws.now = layer{w: &ws.m.w.layers[l], a: a, y: y, keep: keep, again: again, behind: ws.m.w.behind(l)}
 	grow(&a.rstdPost, rows)
 	if keep {
 		ws.resize(&a.gate, rows, c.FFN)
@@ -176,7 +216,7 @@ func (ws *Workspace) addFeedForward(tmp *Workspace, from, to int) {
 	n, c, k := &ws.now, &ws.m.Config, ws.m.k
 	mid, rstd, out := kernels.NewMat(n.a.mid, n.y.Rows, c.Hidden).RowsOf(from, to), n.a.rstdPost[from:to], n.y.RowsOf(from, to)
 	normed, ffn := ws.resize(&tmp.normed, to-from, c.Hidden), ws.resize(&tmp.ffn, to-from, c.FFN)
-	k.RMSNorm(normed, mid, n.w.normPost, rstd, float32(c.NormEps))
+	tmp.norm(normed, mid, n.w.normPost, rstd)
 	var gate, up kernels.Rows
 	if n.keep {
 		gate, up = n.a.gate.Slice(from, to), n.a.up.Slice(from, to)
@@ -190,7 +230,7 @@ func (ws *Workspace) addFeedForward(tmp *Workspace, from, to int) {
 		k.RMSNormApply(kernels.FloatRows(out), mid, n.w.normPost, rstd)
 		base = out
 	}
-	tmp.mul(product{c: out, base: base, a: ffn, b: n.w.fwd.down})
+	tmp.mul(n.behind, product{c: out, base: base, a: ffn, b: n.w.fwd.down})
 }
 
 // eachSegment calls f for the content rows and for the query rows of every segment,

@@ -42,6 +42,58 @@ func (ws *Workspace) pieces(n, weights int) int {
 	return min(n, size*((weights+size*pieceWork-1)/(size*pieceWork)))
 }
 
+// dealRows is how many rows a member should have of work that treats each row by itself.
+const dealRows = 16
+
+// dealTask is work on rows of a pass that is shared by columns.
+type dealTask struct {
+	ws      *Workspace
+	part    func(ws *Workspace, from, to int)
+	n, size int // rows, of all and of a piece
+}
+
+func (t *dealTask) Piece(_, i int) { t.part(t.ws, i*t.size, min((i+1)*t.size, t.n)) }
+
+// deal calls part for the rows [0, n), by the team if it shares the pass by columns. part
+// writes to these rows and uses no temporary memory.
+func (ws *Workspace) deal(n int, part func(ws *Workspace, from, to int)) {
+	if !ws.byColumns || n <= dealRows {
+		part(ws, 0, n)
+		return
+	}
+	t := &ws.dealing
+	size := max(dealRows, (n+2*ws.team.Size()-1)/(2*ws.team.Size()))
+	*t = dealTask{ws, part, n, size}
+	ws.team.Do((n+size-1)/size, t)
+}
+
+// appendTask appends keys and values to the caches of a layer, by segments.
+type appendTask struct {
+	ws *Workspace
+	b  *Batch
+	l  int
+}
+
+func (t *appendTask) Piece(_, i int) {
+	ws, s := t.ws, t.b.Segments[i]
+	from := ws.starts[i]
+	to := from + s.Keys
+	ws.segmentCache(i, s).layers[t.l].Append(ws.m.k, ws.now.key.RowsOf(from, to), ws.now.value.RowsOf(from, to))
+}
+
+// appendAll appends the keys and values of all segments.
+func (ws *Workspace) appendAll(b *Batch, l int) {
+	t := &ws.appending
+	*t = appendTask{ws, b, l}
+	if ws.team != nil {
+		ws.team.Do(len(b.Segments), t)
+		return
+	}
+	for i := range b.Segments {
+		t.Piece(0, i)
+	}
+}
+
 // product is c = a b, or c = base + a b if base is not the zero value; it may be c.
 type product struct {
 	c, base kernels.Mat
@@ -62,7 +114,8 @@ func (p *product) compute(k *kernels.Kernels, panels *kernels.Panels, c0, c1 int
 type productTask struct {
 	ws             *Workspace
 	list           []product
-	panels, pieces int // of all products together
+	panels, pieces int   // of all products together
+	then           group // what is read afterwards
 }
 
 func (t *productTask) Piece(member, i int) {
@@ -73,14 +126,32 @@ func (t *productTask) Piece(member, i int) {
 		n := p.b.Count()
 		if lo, hi := max(from, 0), min(to, n); lo < hi {
 			part, c0, c1 := p.b.ColumnsOf(lo, hi)
+			if hi == n && j+1 < len(t.list) {
+				part = part.Before(t.list[j+1].b, 0)
+			}
+			if hi == to {
+				part = t.ws.before(part, i, t.pieces, t.then)
+			}
 			p.compute(k, &part, c0, c1, s)
 		}
 		from, to = from-n, to-n
 	}
 }
 
-// mul computes products that do not depend on each other.
-func (ws *Workspace) mul(list ...product) {
+// before returns the panels that piece i of n ends with. A member's last piece is followed
+// by its first of what comes then.
+func (ws *Workspace) before(p kernels.Panels, i, n int, then group) kernels.Panels {
+	for m := range ws.team.Size() {
+		if _, to := ws.team.Range(n, m); i+1 == to {
+			return p.Before(then.part(m, ws.team.Size()))
+		}
+	}
+	return p
+}
+
+// mul computes products that do not depend on each other. Then the weights are read that
+// then lists.
+func (ws *Workspace) mul(then group, list ...product) {
 	t := &ws.products
 	work, weights := 0, 0
 	t.panels = 0
@@ -93,11 +164,16 @@ func (ws *Workspace) mul(list ...product) {
 	if !ws.byColumns || work < shareWork {
 		for i := range list {
 			p := &list[i]
-			p.compute(ws.m.k, p.b, 0, p.c.Cols, &ws.s)
+			next, at := then.part(0, 1)
+			if i+1 < len(list) {
+				next = list[i+1].b
+			}
+			b := p.b.Before(next, at)
+			p.compute(ws.m.k, &b, 0, p.c.Cols, &ws.s)
 		}
 		return
 	}
-	t.ws, t.list, t.pieces = ws, append(t.list[:0], list...), ws.pieces(t.panels, weights)
+	t.ws, t.list, t.pieces, t.then = ws, append(t.list[:0], list...), ws.pieces(t.panels, weights), then
 	ws.team.Do(t.pieces, t)
 }
 
@@ -106,6 +182,7 @@ type gatedTask struct {
 	ws       *Workspace
 	ffn, a   kernels.Rows
 	gate, up *kernels.Panels
+	down     *kernels.Panels // read afterwards
 	pieces   int
 }
 
@@ -113,6 +190,7 @@ func (t *gatedTask) Piece(member, i int) {
 	n := t.gate.Count()
 	from, to := i*n/t.pieces, (i+1)*n/t.pieces
 	gate, c0, c1 := t.gate.ColumnsOf(from, to)
+	gate = t.ws.before(gate, i, t.pieces, group{t.down})
 	up, _, _ := t.up.ColumnsOf(from, to)
 	t.ws.m.k.MulGated(t.ffn.ColsOf(c0, c1), kernels.Rows{}, kernels.Rows{}, t.a, &gate, &up, &t.ws.mates[member].s)
 }
@@ -120,11 +198,12 @@ func (t *gatedTask) Piece(member, i int) {
 // mulGated is kernels.MulGated.
 func (ws *Workspace) mulGated(ffn, gate, up, a kernels.Rows, w *linear) {
 	if !ws.byColumns || gate.N > 0 || a.N*a.Cols*ffn.Cols < shareWork {
-		ws.m.k.MulGated(ffn, gate, up, a, w.gate, w.up, &ws.s)
+		b := w.gate.Before(w.down, 0)
+		ws.m.k.MulGated(ffn, gate, up, a, &b, w.up, &ws.s)
 		return
 	}
 	t := &ws.gated
-	*t = gatedTask{ws: ws, ffn: ffn, a: a, gate: w.gate, up: w.up, pieces: ws.pieces(w.gate.Count(), 2*w.gate.K*w.gate.N)}
+	*t = gatedTask{ws: ws, ffn: ffn, a: a, gate: w.gate, up: w.up, down: w.down, pieces: ws.pieces(w.gate.Count(), 2*w.gate.K*w.gate.N)}
 	ws.team.Do(t.pieces, t)
 }
 

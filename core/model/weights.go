@@ -25,6 +25,37 @@ type layerWeights struct {
 // linear holds the linear maps of a layer.
 type linear struct{ q, k, v, o, gate, up, down *kernels.Panels }
 
+// group are weights of products that are computed together.
+type group [3]*kernels.Panels
+
+// part returns where the i-th of n parts of all their panels begins.
+func (g group) part(i, n int) (panels *kernels.Panels, at int) {
+	for _, p := range g {
+		if p != nil {
+			at += p.Count()
+		}
+	}
+	at = i * at / n
+	for _, p := range g {
+		if p != nil {
+			if at < p.Count() {
+				return p, at
+			}
+			at -= p.Count()
+		}
+	}
+	return g[0], 0
+}
+
+// behind returns what is read after layer l.
+func (w *weights) behind(l int) group {
+	if l+1 < len(w.layers) {
+		fwd := &w.layers[l+1].fwd
+		return group{fwd.q, fwd.k, fwd.v}
+	}
+	return group{w.head}
+}
+
 // maps calls f for every linear map of a layer.
 func (l *linear) maps(p *LayerParams, f func(panels **kernels.Panels, w kernels.Mat)) {
 	f(&l.q, p.Q)

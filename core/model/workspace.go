@@ -50,17 +50,22 @@ type Workspace struct {
 	dlogits    kernels.Rows // [Next+Q, headChunk]
 	softmax    []Softmax    // [Next+Q]
 
-	pos   []int32 // [R] positions of all rows
-	nll   []float64
-	s     kernels.Scratch
-	cache []*Cache // keys and values of segments that bring no cache
-	now   layer
-	keep  bool // the pass is one of training
+	pos    []int32 // [R] positions of all rows
+	starts []int   // first content row of each segment
+	nll    []float64
+	s      kernels.Scratch
+	cache  []*Cache // keys and values of segments that bring no cache
+	now    layer
+	keep   bool // the pass is one of training
 
 	// Of a pass that a team shares.
 	team              *parallel.Team
 	mates             []*Workspace
 	byRows, byColumns bool
+	norming           norming
+	turning           turning
+	dealing           dealTask
+	appending         appendTask
 	products          productTask
 	gated             gatedTask
 	attending         attendTask
