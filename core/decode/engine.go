@@ -23,6 +23,7 @@ type Engine struct {
 	choice     choice
 	candidates int  // how many are kept of a row
 	nucleus    bool // top-p is the only filter
+	top        int  // how many of the likeliest tokens are told of a row
 
 	team    *parallel.Team // while something is computed
 	workers []*worker      // of its members
@@ -111,6 +112,7 @@ func (e *Engine) Run(ctx context.Context, in <-chan *Document, decider Decider, 
 	default:
 		return fmt.Errorf("strategy %q is neither a strategy.Strategy nor a strategy.Planner", r.spec.Name)
 	}
+	e.top = r.spec.Top
 	defer e.assemble()()
 	defer r.close(ctx)
 	for in != nil || len(r.active) > 0 {

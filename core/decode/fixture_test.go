@@ -194,10 +194,14 @@ func drawOptions(t *rapid.T) Options {
 	return o
 }
 
-// drawDecider draws a strategy: a plan in random groups, or the k surest positions.
+// drawDecider draws a strategy: a plan in random groups, the k surest positions, or all
+// that the contract allows.
 func drawDecider(t *rapid.T) Decider {
-	if rapid.Bool().Draw(t, "planned") {
+	switch rapid.IntRange(0, 2).Draw(t, "strategy") {
+	case 0:
 		return &planned{rapid.IntRange(1, 7).Draw(t, "group")}
+	case 1:
+		return &wild{window: rapid.IntRange(0, 12).Draw(t, "window")}
 	}
 	return &surest{
 		k: rapid.IntRange(1, 5).Draw(t, "k"), window: rapid.IntRange(0, 12).Draw(t, "window"),
@@ -266,7 +270,7 @@ func (s *surest) End(_ context.Context, ids []uint64) error {
 }
 
 func (s *surest) Next(_ context.Context, obs *strategy.Observation) (*strategy.Decision, error) {
-	if err := obs.Check(strategy.ColumnMaxProb); err != nil {
+	if err := obs.Check(s.Spec()); err != nil {
 		return nil, err
 	}
 	var err error

@@ -32,9 +32,10 @@ type ask struct {
 	session *Session
 	i       int // index into what is wanted of the session
 	allow   *TokenSet
-	own     model.Softmax // of the model's own distribution
-	logit   float32       // of the chosen token
-	whole   bool          // the choice needs the logits of the whole vocabulary
+	bias    []strategy.Bias // at the position, by ascending token
+	own     model.Softmax   // of the model's own distribution
+	logit   float32         // of the chosen token
+	whole   bool            // the choice needs the logits of the whole vocabulary
 }
 
 func (a *ask) proposal() *Proposal { return &a.session.proposal[a.i] }
@@ -57,9 +58,10 @@ type chunkSum struct {
 
 // found is what a worker has found in the chunks that it computed.
 type found struct {
-	token         int32   // most probable of those that may be chosen; -1 = none
-	best          float32 // its logit
-	first, second float32 // the two largest of all logits
+	token         int32       // most probable of those that may be chosen; -1 = none
+	best          float32     // its logit
+	first, second float32     // the two largest of all logits
+	top           []candidate // the likeliest of all
 	candidates    candidates
 }
 
@@ -76,7 +78,7 @@ func (h *head) propose(final kernels.Rows, sessions []*Session) {
 	h.asks = h.asks[:0]
 	for _, s := range sessions {
 		for i, p := range s.wanted {
-			h.asks = append(h.asks, ask{session: s, i: i, allow: s.doc.Allow[p], own: model.NewSoftmax()})
+			h.asks = append(h.asks, ask{session: s, i: i, allow: s.doc.Allow[p], bias: s.biasAt(p), own: model.NewSoftmax()})
 			s.proposal = append(s.proposal, Proposal{Position: p})
 			if len(h.asks) == model.HeadRows {
 				at += h.block(final, at)
@@ -100,6 +102,7 @@ func (h *head) block(final kernels.Rows, at int) int {
 	for i := range h.found {
 		f := &h.found[i]
 		f.token, f.best, f.first, f.second = -1, negInf, negInf, negInf
+		f.top = f.top[:0]
 		f.candidates.reset()
 	}
 	if len(h.workers) > 1 {
@@ -119,7 +122,7 @@ func (h *head) Piece(member, chunk int) {
 	w, n, chunks := h.workers[member], len(h.asks), h.engine.model.Config.Chunks()
 	logits, first := w.ws.Chunk(h.final, chunk)
 	for r := range h.asks {
-		part := part{logits.Row(r), chunk, first, h.asks[r].allow}
+		part := part{logits.Row(r), chunk, first, h.asks[r].allow, h.asks[r].bias}
 		w.sampler.gather(&h.sums[r*chunks+chunk], &h.found[member*n+r], part, h.columns)
 	}
 }
@@ -137,7 +140,7 @@ func (h *head) finish() {
 		p := a.proposal()
 		switch e.choice {
 		case chooseBest:
-			p.Token, a.logit = max(f.token, 0), f.best
+			p.Token, a.logit = f.token, f.best
 		case chooseChunk:
 			chunk, u := chunkAt(sums, a.uniform())
 			h.draws = append(h.draws, draw{r, chunk, u})
@@ -151,11 +154,13 @@ func (h *head) finish() {
 		if e.options.Regroup != RegroupPublished {
 			a.describe(f, sums, h.columns)
 		}
+		a.session.addTop(f, a.own.Log())
 	}
 	h.draw()
 	h.computeWhole()
 	for r := range h.asks {
 		a := &h.asks[r]
+		h.unbias(a, r)
 		p, logit := a.proposal(), float64(a.logit)
 		p.LogProb = logit - a.own.Log()
 		if e.options.Regroup != RegroupPublished {
@@ -173,9 +178,26 @@ func (h *head) merged(r int) *found {
 			f.token, f.best = g.token, g.best
 		}
 		f.first, f.second = max(f.first, g.first), max(f.second, g.second, min(f.first, g.first))
+		f.top = append(f.top, g.top...)
 		f.candidates.join(&g.candidates)
 	}
 	return f
+}
+
+// unbias brings the logit of a token that was chosen under a bias to the model's own. It
+// takes back a token that nothing but the lack of another put there.
+func (h *head) unbias(a *ask, r int) {
+	if len(a.bias) == 0 {
+		return
+	}
+	p, e := a.proposal(), h.engine
+	if p.Token < 0 || isBannedBy(a.bias, p.Token) || !e.allowed(a.session.doc, p.Position, p.Token) {
+		p.Token, a.logit = -1, negInf
+		return
+	}
+	chunk, first := e.model.Config.ChunkOf(int(p.Token))
+	logits, _ := h.workers[0].ws.Chunk(h.final.Slice(r, r+1), chunk)
+	a.logit = logits.Row(0)[int(p.Token)-first]
 }
 
 // describe fills the columns of a proposal that its token does not change.
@@ -208,7 +230,7 @@ func (h *head) draw() {
 	for _, d := range h.draws {
 		a := &h.asks[d.row]
 		logits, first := w.ws.Chunk(h.final.Slice(d.row, d.row+1), d.chunk)
-		i := w.sampler.fromChunk(part{logits.Row(0), d.chunk, first, a.allow}, d.u)
+		i := w.sampler.fromChunk(part{logits.Row(0), d.chunk, first, a.allow, a.bias}, d.u)
 		a.proposal().Token, a.logit = int32(first+i), logits.Row(0)[i]
 	}
 }

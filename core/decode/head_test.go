@@ -153,7 +153,7 @@ func gathered(e *Engine, logits []float32, members int, part func(chunk int) int
 }
 
 func partOf(logits []float32, chunk, first int) part {
-	return part{slices.Clone(logits[first:min(first+512, len(logits))]), chunk, first, nil}
+	return part{slices.Clone(logits[first:min(first+512, len(logits))]), chunk, first, nil, nil}
 }
 
 // Whoever computes which chunk, the same is found: the most probable token, the margin,

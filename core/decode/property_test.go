@@ -20,7 +20,8 @@ func TestNothingElseMatters(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := rapid.SampledFrom(all).Draw(t, "model")
 		o, d := drawOptions(t), drawDecider(t)
-		if rapid.IntRange(0, 4).Draw(t, "published") == 0 {
+		_, wild := d.(*wild)
+		if rapid.IntRange(0, 4).Draw(t, "published") == 0 && !wild {
 			o.Regroup = RegroupPublished
 		}
 		docs := make([]*Document, rapid.IntRange(1, 6).Draw(t, "documents"))
@@ -31,7 +32,7 @@ func TestNothingElseMatters(t *testing.T) {
 			if err != nil || r[0].Err != nil {
 				t.Fatalf("document %d alone: %v, %v", i, err, r[0].Err)
 			}
-			checkFilled(t, r[0], o)
+			checkFilled(t, r[0], o, wild)
 			alone = append(alone, r...)
 		}
 
@@ -61,8 +62,9 @@ func mustEngine(t *rapid.T, m *model.Model, o Options) *Engine {
 	return e
 }
 
-// checkFilled holds a result to what every result promises.
-func checkFilled(t *rapid.T, r *Result, o Options) {
+// checkFilled holds a result to what every result promises; a wild strategy may take more
+// or fewer calls than groups.
+func checkFilled(t *rapid.T, r *Result, o Options, wild bool) {
 	c := r.Document.Canvas
 	filled := 0
 	for p, blank := range c.Blank {
@@ -78,7 +80,7 @@ func checkFilled(t *rapid.T, r *Result, o Options) {
 			}
 		}
 	}
-	if filled != len(c.Blanks()) || r.Steps != len(r.Groups) || r.ModelCalls != r.Steps {
+	if filled != len(c.Blanks()) || !wild && (r.Steps != len(r.Groups) || r.ModelCalls != r.Steps) {
 		t.Fatalf("%d of %d blanks in %d steps, %d groups, %d calls", filled, len(c.Blanks()), r.Steps, len(r.Groups), r.ModelCalls)
 	}
 }

@@ -21,6 +21,10 @@ type worker struct {
 	head    head
 	sampler sampler
 	whole   []float32 // [wholeRows, V]
+
+	// To judge drafts.
+	target []float32    // [V]
+	row    kernels.Rows // one
 }
 
 // Propose computes the wanted positions of all sessions, which must not be Done: one
@@ -115,22 +119,33 @@ func (w *worker) propose(e *Engine, sessions []*Session, step *step) {
 	for _, s := range sessions {
 		s.rows += s.pending()
 		s.calls++
-		s.proposal = s.proposal[:0]
+		s.proposal, s.top = s.proposal[:0], s.top[:0]
 		s.addRows(&w.batch)
 	}
 	final := w.ws.Forward(&w.batch)
 	w.head.engine, w.head.columns = e, step.columns
 	w.head.propose(final, sessions)
-	if !step.keep {
-		return
-	}
-	at, hidden := 0, e.model.Config.Hidden
+	at := 0
 	for _, s := range sessions {
-		s.hidden = growTo(s.hidden, len(s.wanted)*hidden)
-		for i := range s.wanted {
-			final.Float(s.hidden[i*hidden:(i+1)*hidden], at)
-			at++
+		n := len(s.wanted)
+		switch {
+		case s.task == toVerify:
+			w.judge(s, final, at)
+		case s.task == toCheck:
+			w.looked(s, final, at)
+		case step.keep:
+			s.keep(final, at)
 		}
+		at += n
+	}
+}
+
+// keep keeps the final rows of the proposal.
+func (s *Session) keep(final kernels.Rows, at int) {
+	hidden := s.engine.model.Config.Hidden
+	s.hidden = growTo(s.hidden, len(s.wanted)*hidden)
+	for i := range s.wanted {
+		final.Float(s.hidden[i*hidden:(i+1)*hidden], at+i)
 	}
 }
 

@@ -22,6 +22,8 @@ type run struct {
 	// Of a step, reused.
 	chosen   []*flight
 	sessions []*Session
+	ready    []*flight // with something to observe
+	ended    []uint64
 	obs      strategy.Observation
 }
 
@@ -31,6 +33,13 @@ type flight struct {
 	session *Session
 	plan    strategy.Plan // what is left of it, for planners
 	done    bool
+
+	// For strategies that decide step by step.
+	ledger *strategy.Ledger
+	state  []byte          // what the strategy wants handed back
+	next   []int32         // positions to propose after a draft
+	bias   []strategy.Bias // of that proposal
+	kept   int32           // tokens of the last decision's draft that stayed
 }
 
 // receive takes documents while there is room; it waits only if nothing is active.
@@ -77,14 +86,19 @@ func (r *run) begin(ctx context.Context, docs []*Document) error {
 		f := &flight{id: r.nextID, session: s}
 		r.nextID++
 		if s.Done() {
-			if err := r.finish(f); err != nil {
+			if err := r.finish(ctx, f); err != nil {
 				return err
 			}
 			continue
 		}
 		s.Want(nil, r.spec.Window)
+		intro := strategy.Document{ID: f.id, Key: s.key, Length: int32(len(s.tokens)), Open: doc.Canvas.Blanks()}
+		if r.spec.Text {
+			intro.Tokens = s.known(nil)
+		}
+		f.ledger = strategy.NewLedger(f.id, intro.Open)
 		flights = append(flights, f)
-		intros = append(intros, strategy.Document{ID: f.id, Key: s.key, Length: int32(len(s.tokens)), Open: doc.Canvas.Blanks()})
+		intros = append(intros, intro)
 	}
 	if len(flights) == 0 {
 		return nil
@@ -167,7 +181,7 @@ func (r *run) step(ctx context.Context) error {
 	}
 	var err error
 	if r.planner != nil {
-		err = r.commitPlanned(r.chosen)
+		err = r.commitPlanned(ctx, r.chosen)
 	} else {
 		err = r.commitDecided(ctx, r.chosen)
 	}
@@ -178,7 +192,7 @@ func (r *run) step(ctx context.Context) error {
 	return nil
 }
 
-func (r *run) commitPlanned(flights []*flight) error {
+func (r *run) commitPlanned(ctx context.Context, flights []*flight) error {
 	for _, f := range flights {
 		if err := f.session.Commit(f.plan[0], nil); err != nil {
 			if err := r.fail(f, err); err != nil {
@@ -188,7 +202,7 @@ func (r *run) commitPlanned(flights []*flight) error {
 		}
 		f.plan = f.plan[1:]
 		if f.session.Done() {
-			if err := r.finish(f); err != nil {
+			if err := r.finish(ctx, f); err != nil {
 				return err
 			}
 			continue
@@ -198,116 +212,10 @@ func (r *run) commitPlanned(flights []*flight) error {
 	return nil
 }
 
-// commitDecided asks the strategy and holds its answer to the contract.
-func (r *run) commitDecided(ctx context.Context, flights []*flight) error {
-	r.observe(flights)
-	r.engine.team.Rest()
-	dec, err := r.strategy.Next(ctx, &r.obs)
-	failed := failures(err)
-	if err != nil && failed == nil {
+func (r *run) finish(ctx context.Context, f *flight) error {
+	if err := r.engine.Rescore(ctx, f.session); err != nil {
 		return err
 	}
-	if dec == nil {
-		return fmt.Errorf("strategy %q gave no decision", r.spec.Name)
-	}
-	if err := dec.Check(r.spec.Name, len(flights)); err != nil {
-		return err
-	}
-	var ended []uint64
-	for d, f := range flights {
-		cause := failed[f.id]
-		if cause == nil {
-			cause = r.apply(dec, d, f)
-		}
-		switch {
-		case cause != nil:
-			ended = append(ended, f.id)
-			err = r.fail(f, cause)
-		case f.session.Done():
-			ended = append(ended, f.id)
-			err = r.finish(f)
-		default:
-			err = nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if len(ended) > 0 {
-		return r.strategy.End(ctx, ended)
-	}
-	return nil
-}
-
-// apply commits the d-th document's part of a decision.
-func (r *run) apply(dec *strategy.Decision, d int, f *flight) error {
-	s := f.session
-	open := func(p int32) bool { return p >= 0 && int(p) < len(s.blank) && s.blank[p] }
-	vocab := int32(r.engine.model.Config.Vocab)
-	if err := strategy.CheckDecision(r.spec.Name, &r.obs, dec, d, vocab, open); err != nil {
-		return err
-	}
-	from, to := dec.CommitOffset[d], dec.CommitOffset[d+1]
-	var token []int32
-	if dec.Token != nil {
-		token = dec.Token[from:to]
-		for i, t := range token {
-			if t != strategy.KeepToken && !r.engine.allowed(s.doc, dec.Commit[from+int32(i)], t) {
-				return &strategy.Violation{Strategy: r.spec.Name, Document: f.id, Rule: strategy.RuleToken,
-					Detail: fmt.Sprintf("token %d may not stand at position %d", t, dec.Commit[from+int32(i)])}
-			}
-		}
-	}
-	if err := s.Commit(dec.Commit[from:to], token); err != nil {
-		return err
-	}
-	var next []int32
-	if dec.ProposeOffset != nil {
-		next = dec.Propose[dec.ProposeOffset[d]:dec.ProposeOffset[d+1]]
-	}
-	if !s.Done() {
-		s.Want(next, r.spec.Window)
-	}
-	return nil
-}
-
-// observe fills r.obs with the columns subscribed to.
-func (r *run) observe(flights []*flight) {
-	o := &r.obs
-	*o = strategy.Observation{
-		Doc: o.Doc[:0], Step: o.Step[:0], Remain: o.Remain[:0], Offset: append(o.Offset[:0], 0), Position: o.Position[:0],
-		Token: o.Token[:0], Prob: o.Prob[:0], MaxProb: o.MaxProb[:0], Entropy: o.Entropy[:0], Margin: o.Margin[:0],
-	}
-	has := func(c strategy.Columns) bool { return r.spec.Columns&c != 0 }
-	for _, f := range flights {
-		s := f.session
-		o.Doc = append(o.Doc, f.id)
-		o.Step = append(o.Step, int32(s.steps))
-		o.Remain = append(o.Remain, int32(s.open))
-		for i := range s.proposal {
-			p := &s.proposal[i]
-			o.Position = append(o.Position, p.Position)
-			if has(strategy.ColumnToken) {
-				o.Token = append(o.Token, p.Token)
-			}
-			if has(strategy.ColumnProb) {
-				o.Prob = append(o.Prob, p.Prob)
-			}
-			if has(strategy.ColumnMaxProb) {
-				o.MaxProb = append(o.MaxProb, p.MaxProb)
-			}
-			if has(strategy.ColumnEntropy) {
-				o.Entropy = append(o.Entropy, p.Entropy)
-			}
-			if has(strategy.ColumnMargin) {
-				o.Margin = append(o.Margin, p.Margin)
-			}
-		}
-		o.Offset = append(o.Offset, int32(len(o.Position)))
-	}
-}
-
-func (r *run) finish(f *flight) error {
 	f.done = true
 	f.session.Close()
 	return r.send(f.session.Result())

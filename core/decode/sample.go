@@ -55,6 +55,7 @@ type part struct {
 	logits       []float32
 	chunk, first int
 	allow        *TokenSet
+	bias         []strategy.Bias
 }
 
 // gather keeps what is needed of a part.
@@ -69,7 +70,10 @@ func (s *sampler) gather(sum *chunkSum, f *found, p part, columns strategy.Colum
 	if columns&strategy.ColumnEntropy != 0 {
 		sum.moment = s.moment(p.logits, sum.most)
 	}
-	if e.choice == chooseWhole || e.choice == chooseBest && !(sum.most > f.best) {
+	if e.top > 0 {
+		s.keepTop(f, p)
+	}
+	if e.choice == chooseWhole || e.choice == chooseBest && !(sum.most > f.best) && len(p.bias) == 0 {
 		return // no token of this chunk is better
 	}
 	logits, most := p.logits, sum.most
@@ -107,9 +111,12 @@ func (s *sampler) moment(logits []float32, most float32) float32 {
 }
 
 // narrows reports whether a part has tokens that may not be chosen.
-func (s *sampler) narrows(p part) bool { return p.allow != nil || len(s.engine.banned[p.chunk]) > 0 }
+func (s *sampler) narrows(p part) bool {
+	return p.allow != nil || len(p.bias) > 0 || len(s.engine.banned[p.chunk]) > 0
+}
 
-// narrow returns the logits of a part with those at -Inf that may not be chosen.
+// narrow returns the logits of a part as tokens are chosen by them: with bias, and at
+// -Inf those that may not be chosen.
 func (s *sampler) narrow(p part) []float32 {
 	if !s.narrows(p) {
 		return p.logits
@@ -121,6 +128,7 @@ func (s *sampler) narrow(p part) []float32 {
 	if p.allow != nil {
 		p.allow.narrow(s.k, s.narrowed, p.first)
 	}
+	addBias(s.narrowed, p.bias, p.first)
 	return s.narrowed
 }
 

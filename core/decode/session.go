@@ -9,6 +9,7 @@ import (
 	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/order"
 	"github.com/any-order/a3/core/seq"
+	"github.com/any-order/a3/core/strategy"
 )
 
 // Document is what a session fills.
@@ -37,16 +38,33 @@ type Session struct {
 	cache    *model.Cache // nil if nothing is kept
 
 	logProb []float64 // [N] of committed tokens
-	commit  []int32   // [N] step of the commit; -1 = given or blank
+	commit  []int32   // [N] index of its group; -1 = given or blank
 	groups  [][]int32 // positions of each commit, in order: parts of sequence
 
-	wanted   []int32    // positions of the next or current proposal, ascending
-	proposal []Proposal // beside wanted, once computed
-	hidden   []float32  // [len(wanted), H] final rows, to score other tokens; only if there may be any
-	chosen   []chosen   // of a commit
+	task     task            // of the next pass
+	wanted   []int32         // positions of its query rows; ascending, but for those of a draft
+	proposal []Proposal      // beside wanted, once computed
+	top      []Top           // [len(wanted), engine.top] likeliest tokens of each
+	hidden   []float32       // [len(wanted), H] final rows, to score other tokens; only if there may be any
+	chosen   []chosen        // of a commit
+	bias     []strategy.Bias // of the proposal, by ascending position
+	draft    draft
+	check    check
 
-	steps, calls, rows int
+	steps, calls, rows int  // decisions, passes, rows of passes
+	reopened           int  // positions
+	stale, rescored    bool // log-probabilities of tokens that were predicted from reopened ones
+	checked            bool // the proposal is of filled positions
 }
+
+// task says what a pass computes for a session.
+type task uint8
+
+const (
+	toPropose task = iota // the distributions of blank positions
+	toVerify              // those of a draft's positions, each given the ones before
+	toCheck               // that of a filled position, given all others
+)
 
 // Proposal is what the model says of a blank position. Probabilities are the model's
 // own at temperature 1 over the whole vocabulary; with RegroupPublished they are those
@@ -59,6 +77,12 @@ type Proposal struct {
 	Entropy  float32 // nats
 	Margin   float32 // largest minus second largest probability
 	LogProb  float64 // of Token, always the model's own
+}
+
+// Top is one of the likeliest tokens of a position.
+type Top struct {
+	Token   int32   // strategy.NoToken if the vocabulary has no more
+	LogProb float32 // the model's own
 }
 
 // chosen is a token to commit.
@@ -131,6 +155,7 @@ func (s *Session) stopped() bool {
 // Want names the blank positions of the next proposal. No position means the first
 // window blanks.
 func (s *Session) Want(positions []int32, window int) {
+	s.task, s.checked = toPropose, false
 	s.wanted = s.wanted[:0]
 	s.proposal = s.proposal[:0]
 	if len(positions) > 0 {
@@ -145,26 +170,65 @@ func (s *Session) Want(positions []int32, window int) {
 	}
 }
 
+// Bias adds to the logits of tokens when one is chosen in the next proposal, and in a
+// draft of it. Minus infinity bans a token.
+func (s *Session) Bias(bias []strategy.Bias) {
+	s.bias = append(s.bias[:0], bias...)
+	slices.SortFunc(s.bias, func(a, b strategy.Bias) int {
+		if a.Position != b.Position {
+			return int(a.Position) - int(b.Position)
+		}
+		return int(a.Token) - int(b.Token)
+	})
+}
+
+// biasAt returns the entries of one position, by ascending token.
+func (s *Session) biasAt(p int32) []strategy.Bias {
+	first, _ := slices.BinarySearchFunc(s.bias, p, func(b strategy.Bias, p int32) int { return int(b.Position) - int(p) })
+	last := first
+	for last < len(s.bias) && s.bias[last].Position == p {
+		last++
+	}
+	return s.bias[first:last]
+}
+
 // Proposal returns what Engine.Propose computed for the wanted positions, ascending.
 // It is valid until the next Want.
 func (s *Session) Proposal() []Proposal { return s.proposal }
 
-// pending returns the number of rows that the next proposal computes.
-func (s *Session) pending() int {
+// encoded returns how many ranks need no content row any more.
+func (s *Session) encoded() int {
 	if s.cache == nil {
-		return len(s.sequence) + len(s.wanted)
+		return 0
 	}
-	return len(s.sequence) - s.cache.Len() + len(s.wanted)
+	return s.cache.Len()
+}
+
+// pending returns the number of rows that the next pass computes.
+func (s *Session) pending() int {
+	content := len(s.sequence) - s.encoded()
+	switch s.task {
+	case toVerify:
+		content += len(s.wanted) // the draft but for its last token
+	case toCheck:
+		content--
+	}
+	return content + len(s.wanted)
 }
 
 // addRows appends the session's rows to a batch: content rows of known tokens that are
 // not encoded yet, and a query row for every wanted position.
 func (s *Session) addRows(b *model.Batch) {
-	known := len(s.sequence)
-	first := 0
-	if s.cache != nil {
-		first = s.cache.Len()
+	switch s.task {
+	case toVerify:
+		s.addDraft(b)
+		return
+	case toCheck:
+		s.addCheck(b)
+		return
 	}
+	known := len(s.sequence)
+	first := s.encoded()
 	if s.engine.options.Regroup == RegroupPublished {
 		for p, blank := range s.blank { // one group, by ascending position
 			if !blank {
@@ -174,17 +238,22 @@ func (s *Session) addRows(b *model.Batch) {
 			}
 		}
 	} else {
-		for r, p := range s.sequence[first:] {
-			b.Token = append(b.Token, s.tokens[p])
-			b.ContentPos = append(b.ContentPos, p)
-			b.ContentEnd = append(b.ContentEnd, s.end[first+r])
-		}
+		s.addKnown(b, first, known)
 	}
 	for _, p := range s.wanted {
 		b.QueryPos = append(b.QueryPos, p)
 		b.QueryEnd = append(b.QueryEnd, int32(known))
 	}
 	b.Segments = append(b.Segments, model.Segment{Content: known - first, Keys: known - first, Query: len(s.wanted), Cache: s.cache})
+}
+
+// addKnown appends the content rows of the ranks from first to last.
+func (s *Session) addKnown(b *model.Batch, first, last int) {
+	for r := first; r < last; r++ {
+		b.Token = append(b.Token, s.tokens[s.sequence[r]])
+		b.ContentPos = append(b.ContentPos, s.sequence[r])
+		b.ContentEnd = append(b.ContentEnd, s.end[r])
+	}
 }
 
 // Commit makes proposed positions known, as one group. token may name others than the
@@ -197,7 +266,7 @@ func (s *Session) Commit(positions, token []int32) error {
 	s.chosen = s.chosen[:0]
 	for i, p := range positions {
 		at, ok := slices.BinarySearch(s.wanted, p)
-		if !ok || len(s.proposal) == 0 || !s.blank[p] {
+		if !ok || len(s.proposal) == 0 || !s.blank[p] || s.task != toPropose {
 			return fmt.Errorf("position %d was not proposed", p)
 		}
 		c := chosen{p, s.proposal[at].Token, s.proposal[at].LogProb}
@@ -208,8 +277,8 @@ func (s *Session) Commit(positions, token []int32) error {
 			c.token = token[i]
 			c.logProb = s.engine.logProbOf(s.hidden, at, c.token)
 		}
-		if math.IsNaN(c.logProb) {
-			return fmt.Errorf("position %d: the model's probability of token %d is not a number", p, c.token)
+		if err := c.check(); err != nil {
+			return err
 		}
 		s.chosen = append(s.chosen, c)
 	}
@@ -220,22 +289,45 @@ func (s *Session) Commit(positions, token []int32) error {
 			return fmt.Errorf("position %d is committed twice", p)
 		}
 	}
+	s.fill(s.chosen)
+	s.steps++
+	s.spend()
+	return nil
+}
+
+// check reports a token that cannot be committed.
+func (c *chosen) check() error {
+	if math.IsNaN(c.logProb) {
+		return fmt.Errorf("position %d: the model's probability of token %d is not a number", c.position, c.token)
+	}
+	if c.token < 0 {
+		return fmt.Errorf("position %d may take no token: all are banned there", c.position)
+	}
+	return nil
+}
+
+// fill makes tokens known, as one group, by ascending position.
+func (s *Session) fill(group []chosen) {
 	known := len(s.sequence)
-	for _, c := range s.chosen {
+	for _, c := range group {
 		p := c.position
 		s.tokens[p], s.blank[p] = c.token, false
-		s.logProb[p], s.commit[p] = c.logProb, int32(s.steps)
+		s.logProb[p], s.commit[p] = c.logProb, int32(len(s.groups))
 		s.sequence = append(s.sequence, p)
 	}
-	for range s.chosen {
+	for range group {
 		s.end = append(s.end, int32(len(s.sequence)))
 	}
 	s.groups = append(s.groups, slices.Clip(s.sequence[known:]))
-	s.open -= len(s.chosen)
-	s.steps++
+	s.open -= len(group)
+}
+
+// spend forgets a proposal that was decided on.
+func (s *Session) spend() {
+	s.task, s.checked = toPropose, false
 	s.wanted = s.wanted[:0]
 	s.proposal = s.proposal[:0]
-	return nil
+	s.bias = s.bias[:0]
 }
 
 // Result is a filled document. Columns have one entry a position.
@@ -243,12 +335,14 @@ type Result struct {
 	Document *Document
 	Tokens   []int32   // [N]
 	LogProb  []float64 // [N] of filled positions: the model's own, in nats, under Groups
-	Order    []int32   // [N] step of the commit from 0; -1 = given, or blank still
+	Order    []int32   // [N] index of its group; -1 = given, or blank still
 	Groups   [][]int32 // positions committed together, in order
 
-	Steps      int // commits
-	ModelCalls int // forward passes the document took part in
-	Rows       int // rows computed for it
+	Steps      int  // decisions
+	ModelCalls int  // forward passes the document took part in
+	Rows       int  // rows computed for it
+	Reopened   int  // positions that were filled and made blank again, counted each time
+	Rescored   bool // LogProb was computed again in the end, under Groups, since tokens were reopened
 
 	Err error // why the document was not filled; the columns hold what there was
 }
@@ -258,6 +352,7 @@ func (s *Session) Result() *Result {
 	return &Result{
 		Document: s.doc, Tokens: s.tokens, LogProb: s.logProb, Order: s.commit, Groups: s.groups,
 		Steps: s.steps, ModelCalls: s.calls, Rows: s.rows,
+		Reopened: s.reopened, Rescored: s.rescored,
 	}
 }
 

@@ -15,14 +15,7 @@ import (
 // proposal are those of what the filters leave.
 func (s *sampler) fromWhole(a *ask, logits []float32, columns strategy.Columns) {
 	o, p := &s.engine.options, a.proposal()
-	s.allowed = append(s.allowed[:0], logits...)
-	for _, id := range o.Banned {
-		s.allowed[id] = negInf
-	}
-	if a.allow != nil {
-		a.allow.narrow(s.k, s.allowed, 0)
-	}
-	scores := s.filtered(s.allowed, o)
+	scores := s.fromLogits(a, logits)
 	if o.Greedy {
 		p.Token = argmax(s.k, s.allowed)
 	} else {
@@ -40,6 +33,22 @@ func (s *sampler) fromWhole(a *ask, logits []float32, columns strategy.Columns) 
 	if columns&strategy.ColumnEntropy != 0 {
 		p.Entropy = float32(entropy(scores, 1))
 	}
+}
+
+// fromLogits returns the probabilities by which a token is drawn, [V]: after bans and
+// bias, temperature and filters. They are valid until the next call; s.allowed has the
+// logits before temperature and filters.
+func (s *sampler) fromLogits(a *ask, logits []float32) []float32 {
+	o := &s.engine.options
+	s.allowed = append(s.allowed[:0], logits...)
+	for _, id := range o.Banned {
+		s.allowed[id] = negInf
+	}
+	if a.allow != nil {
+		a.allow.narrow(s.k, s.allowed, 0)
+	}
+	addBias(s.allowed, a.bias, 0)
+	return s.filtered(s.allowed, o)
 }
 
 // twoLargest returns those of probabilities.

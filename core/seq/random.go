@@ -17,6 +17,8 @@ const (
 	PurposeInit                        // initial weights
 	PurposeShuffle                     // the order of training documents
 	PurposeSplit                       // held-out documents
+	PurposeAccept                      // whether a drafted token is kept
+	PurposeResidual                    // the token in place of one that is not
 )
 
 // Key names a stream of random numbers. It is built from integers that name what

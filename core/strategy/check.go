@@ -5,8 +5,13 @@ import (
 	"slices"
 )
 
-// MaxWindow is the largest Spec.Window.
-const MaxWindow = 1 << 16
+// Bounds of what a strategy may ask for.
+const (
+	MaxWindow = 1 << 16 // the largest Spec.Window
+	MaxTop    = 64      // the largest Spec.Top
+	MaxState  = 1024    // bytes of state a document
+	MaxBias   = 4096    // entries of bias a document and decision
+)
 
 // Validate reports a specification that no engine can meet.
 func (s Spec) Validate() error {
@@ -17,13 +22,15 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("strategy %q subscribes to unknown columns %#x", s.Name, uint32(s.Columns&^ColumnAll))
 	case s.Window < 0 || s.Window > MaxWindow:
 		return fmt.Errorf("strategy %q wants a window of %d positions, outside 0 to %d", s.Name, s.Window, MaxWindow)
+	case s.Top < 0 || s.Top > MaxTop:
+		return fmt.Errorf("strategy %q wants the %d likeliest tokens, outside 0 to %d", s.Name, s.Top, MaxTop)
 	}
 	return nil
 }
 
-// Check reports an observation whose columns disagree in length with the offsets,
-// or with the columns subscribed to.
-func (o *Observation) Check(columns Columns) error {
+// Check reports an observation whose columns disagree in length with the offsets, or
+// with the specification.
+func (o *Observation) Check(spec Spec) error {
 	d, r := len(o.Doc), len(o.Position)
 	if len(o.Step) != d || len(o.Remain) != d {
 		return fmt.Errorf("observation of %d documents has %d steps and %d remains", d, len(o.Step), len(o.Remain))
@@ -31,23 +38,30 @@ func (o *Observation) Check(columns Columns) error {
 	if err := checkOffsets("offset", o.Offset, d, r); err != nil {
 		return fmt.Errorf("observation: %w", err)
 	}
+	known := 0
+	if spec.Text {
+		known = d
+	}
 	for _, c := range []struct {
-		column Columns
-		name   string
-		length int
+		name     string
+		length   int
+		want     int
+		optional bool // none is right, too
 	}{
-		{ColumnToken, "token", len(o.Token)},
-		{ColumnProb, "prob", len(o.Prob)},
-		{ColumnMaxProb, "max_prob", len(o.MaxProb)},
-		{ColumnEntropy, "entropy", len(o.Entropy)},
-		{ColumnMargin, "margin", len(o.Margin)},
+		{"token", len(o.Token), r * int(spec.Columns&ColumnToken/ColumnToken), false},
+		{"prob", len(o.Prob), r * int(spec.Columns&ColumnProb/ColumnProb), false},
+		{"max_prob", len(o.MaxProb), r * int(spec.Columns&ColumnMaxProb/ColumnMaxProb), false},
+		{"entropy", len(o.Entropy), r * int(spec.Columns&ColumnEntropy/ColumnEntropy), false},
+		{"margin", len(o.Margin), r * int(spec.Columns&ColumnMargin/ColumnMargin), false},
+		{"top_token", len(o.TopToken), r * spec.Top, false},
+		{"top_log_prob", len(o.TopLogProb), r * spec.Top, false},
+		{"known", len(o.Known), known, false},
+		{"kind", len(o.Kind), d, true},
+		{"accepted", len(o.Accepted), d, true},
+		{"state", len(o.State), d, true},
 	} {
-		want := 0
-		if columns&c.column != 0 {
-			want = r
-		}
-		if c.length != want {
-			return fmt.Errorf("observation column %s has %d rows, want %d", c.name, c.length, want)
+		if c.length != c.want && !(c.optional && c.length == 0) {
+			return fmt.Errorf("observation column %s has %d entries, want %d", c.name, c.length, c.want)
 		}
 	}
 	return nil
@@ -83,69 +97,43 @@ func CheckPlan(name string, doc Document, plan Plan) error {
 	return nil
 }
 
-// Check holds a decision to RuleShape: offsets that fit D documents, ascend, and end
-// where the columns end. The error is a *Violation. It comes before CheckDecision.
-func (dec *Decision) Check(name string, documents int) error {
-	err := checkOffsets("commit offset", dec.CommitOffset, documents, len(dec.Commit))
-	switch {
-	case err != nil:
-	case dec.Token != nil && len(dec.Token) != len(dec.Commit):
-		err = fmt.Errorf("%d tokens for %d committed positions", len(dec.Token), len(dec.Commit))
-	case dec.ProposeOffset != nil:
-		err = checkOffsets("propose offset", dec.ProposeOffset, documents, len(dec.Propose))
-	case len(dec.Propose) > 0:
-		err = fmt.Errorf("%d proposed positions without offsets", len(dec.Propose))
+// CheckShape holds a decision to RuleShape: offsets that fit D documents, ascend, and
+// end where the columns end. The error is a *Violation. It comes before Ledger.Check.
+func (dec *Decision) CheckShape(name string, documents int) error {
+	broken := func(format string, args ...any) error {
+		return &Violation{Strategy: name, Rule: RuleShape, Detail: fmt.Sprintf(format, args...)}
 	}
-	if err != nil {
-		return &Violation{Strategy: name, Rule: RuleShape, Detail: err.Error()}
+	if err := checkOffsets("commit offset", dec.CommitOffset, documents, len(dec.Commit)); err != nil {
+		return broken("%v", err)
 	}
-	return nil
-}
-
-// CheckDecision holds the d-th document of a decision, whose shape is right, to the
-// rules on commits and proposals. vocab is the number of token ids, 0 if unknown.
-// open says whether a position of this document was open before the decision. The
-// error is a *Violation.
-func CheckDecision(name string, obs *Observation, dec *Decision, d int, vocab int32, open func(position int32) bool) error {
-	broken := func(rule Rule, format string, args ...any) error {
-		return &Violation{Strategy: name, Document: obs.Doc[d], Rule: rule, Detail: fmt.Sprintf(format, args...)}
-	}
-	first, end := dec.CommitOffset[d], dec.CommitOffset[d+1]
-	if first == end {
-		return broken(RuleProgress, "nothing is committed in step %d", obs.Step[d])
-	}
-	start, stop := obs.Rows(d)
-	rows := obs.Position[start:stop]
-	committed := make([]bool, len(rows))
-	for i := first; i < end; i++ {
-		p := dec.Commit[i]
-		row, proposed := slices.BinarySearch(rows, p)
-		if !proposed {
-			return broken(RuleProposed, "position %d was not proposed in step %d", p, obs.Step[d])
-		}
-		if committed[row] {
-			return broken(RuleProposed, "position %d is committed twice in step %d", p, obs.Step[d])
-		}
-		committed[row] = true
-		if dec.Token == nil || dec.Token[i] == KeepToken {
+	for _, c := range []struct {
+		name   string
+		offset []int32
+		length int
+	}{
+		{"reopen", dec.ReopenOffset, len(dec.Reopen)},
+		{"draft", dec.DraftOffset, len(dec.Draft)},
+		{"check", dec.CheckOffset, len(dec.Check)},
+		{"propose", dec.ProposeOffset, len(dec.Propose)},
+		{"bias", dec.BiasOffset, len(dec.Bias)},
+	} {
+		if c.offset == nil {
+			if c.length > 0 {
+				return broken("%d entries of %s without offsets", c.length, c.name)
+			}
 			continue
 		}
-		if t := dec.Token[i]; t < 0 || (vocab > 0 && t >= vocab) {
-			return broken(RuleToken, "token %d at position %d, the vocabulary has %d", t, p, vocab)
+		if err := checkOffsets(c.name+" offset", c.offset, documents, c.length); err != nil {
+			return broken("%v", err)
 		}
 	}
-	if dec.ProposeOffset == nil {
-		return nil
-	}
-	wanted := slices.Sorted(slices.Values(dec.Propose[dec.ProposeOffset[d]:dec.ProposeOffset[d+1]]))
-	for i, p := range wanted {
-		if i > 0 && p == wanted[i-1] {
-			return broken(RuleOpen, "position %d is proposed twice", p)
-		}
-		row, observed := slices.BinarySearch(rows, p)
-		if !open(p) || (observed && committed[row]) {
-			return broken(RuleOpen, "position %d is not open", p)
-		}
+	switch {
+	case dec.Token != nil && len(dec.Token) != len(dec.Commit):
+		return broken("%d tokens for %d committed positions", len(dec.Token), len(dec.Commit))
+	case dec.DraftToken != nil && len(dec.DraftToken) != len(dec.Draft):
+		return broken("%d tokens for %d drafted positions", len(dec.DraftToken), len(dec.Draft))
+	case dec.State != nil && len(dec.State) != documents:
+		return broken("states of %d documents, want %d", len(dec.State), documents)
 	}
 	return nil
 }

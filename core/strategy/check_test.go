@@ -30,53 +30,6 @@ func TestCheckPlan(t *testing.T) {
 	}
 }
 
-func TestCheckDecision(t *testing.T) {
-	obs := &strategy.Observation{
-		Doc: []uint64{5, 9}, Step: []int32{0, 2}, Remain: []int32{1, 4},
-		Offset: []int32{0, 1, 4}, Position: []int32{0, 2, 4, 6},
-	}
-	open := func(p int32) bool { return p == 2 || p == 4 || p == 6 || p == 8 }
-	// The first document always commits its only position; the cases are about the second.
-	decide := func(commit, token, propose []int32) *strategy.Decision {
-		dec := &strategy.Decision{CommitOffset: []int32{0, 1, int32(1 + len(commit))}, Commit: append([]int32{0}, commit...)}
-		if token != nil {
-			dec.Token = append([]int32{strategy.KeepToken}, token...)
-		}
-		if propose != nil {
-			dec.ProposeOffset, dec.Propose = []int32{0, 0, int32(len(propose))}, propose
-		}
-		return dec
-	}
-	for _, c := range []struct {
-		name string
-		dec  *strategy.Decision
-		rule strategy.Rule
-		want string
-	}{
-		{"one", decide([]int32{4}, nil, nil), "", ""},
-		{"any order, own tokens", decide([]int32{6, 2}, []int32{strategy.KeepToken, 9}, []int32{8, 4}), "", ""},
-		{"no progress", decide(nil, nil, nil), strategy.RuleProgress, "step 2"},
-		{"not proposed", decide([]int32{8}, nil, nil), strategy.RuleProposed, "position 8"},
-		{"another document's", decide([]int32{0}, nil, nil), strategy.RuleProposed, "position 0"},
-		{"twice", decide([]int32{4, 4}, nil, nil), strategy.RuleProposed, "position 4 is committed twice"},
-		{"token too large", decide([]int32{4}, []int32{10}, nil), strategy.RuleToken, "token 10"},
-		{"token negative", decide([]int32{4}, []int32{-2}, nil), strategy.RuleToken, "token -2"},
-		{"propose a closed position", decide([]int32{4}, nil, []int32{3}), strategy.RuleOpen, "position 3"},
-		{"propose what is committed", decide([]int32{4}, nil, []int32{2, 4}), strategy.RuleOpen, "position 4"},
-		{"propose twice", decide([]int32{4}, nil, []int32{2, 2}), strategy.RuleOpen, "twice"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if err := c.dec.Check("s", 2); err != nil {
-				t.Fatal(err)
-			}
-			if err := strategy.CheckDecision("s", obs, c.dec, 0, 10, open); err != nil {
-				t.Errorf("first document: %v", err)
-			}
-			checkViolation(t, strategy.CheckDecision("s", obs, c.dec, 1, 10, open), c.rule, 9, c.want)
-		})
-	}
-}
-
 func TestDecisionShape(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -92,30 +45,51 @@ func TestDecisionShape(t *testing.T) {
 		{"tokens", strategy.Decision{CommitOffset: []int32{0, 1, 1}, Commit: []int32{3}, Token: []int32{}}, "0 tokens for 1"},
 		{"propose", strategy.Decision{CommitOffset: []int32{0, 1, 1}, Commit: []int32{3}, ProposeOffset: []int32{0}}, "propose offset"},
 		{"propose without offsets", strategy.Decision{CommitOffset: []int32{0, 1, 1}, Commit: []int32{3}, Propose: []int32{1}}, "without offsets"},
+		{"reopen", strategy.Decision{CommitOffset: []int32{0, 0, 0}, ReopenOffset: []int32{0, 1, 2}, Reopen: []int32{1}}, "reopen offset"},
+		{"check", strategy.Decision{CommitOffset: []int32{0, 0, 0}, CheckOffset: []int32{0, 2, 1}, Check: []int32{1}}, "check offset"},
+		{"bias without offsets", strategy.Decision{CommitOffset: []int32{0, 0, 0}, Bias: make([]strategy.Bias, 2)}, "2 entries of bias without offsets"},
+		{"draft tokens", strategy.Decision{CommitOffset: []int32{0, 0, 0}, DraftToken: []int32{1}}, "1 tokens for 0 drafted"},
+		{"states", strategy.Decision{CommitOffset: []int32{0, 0, 0}, State: make([][]byte, 3)}, "states of 3 documents, want 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			checkViolation(t, c.dec.Check("s", 2), strategy.RuleShape, 0, c.want)
+			checkViolation(t, c.dec.CheckShape("s", 2), strategy.RuleShape, 0, c.want)
 		})
 	}
 }
 
 func TestObservationCheck(t *testing.T) {
-	obs := strategy.Observation{
-		Doc: []uint64{1}, Step: []int32{0}, Remain: []int32{2}, Offset: []int32{0, 2}, Position: []int32{3, 4},
-		Prob: []float32{0.5, 0.25},
+	full := func() strategy.Observation {
+		return strategy.Observation{
+			Doc: []uint64{1}, Step: []int32{0}, Remain: []int32{2}, Offset: []int32{0, 2}, Position: []int32{3, 4},
+			Prob: []float32{0.5, 0.25},
+		}
 	}
-	if err := obs.Check(strategy.ColumnProb); err != nil {
-		t.Errorf("valid observation: %v", err)
-	}
-	if err := obs.Check(strategy.ColumnProb | strategy.ColumnMargin); err == nil {
-		t.Error("a column that was subscribed to is missing, and nobody noticed")
-	}
-	if err := obs.Check(0); err == nil {
-		t.Error("a column came that was not subscribed to, and nobody noticed")
-	}
-	obs.Offset[1] = 1
-	if err := obs.Check(strategy.ColumnProb); err == nil {
-		t.Error("the offsets end early, and nobody noticed")
+	spec := func(columns strategy.Columns) strategy.Spec { return strategy.Spec{Name: "s", Columns: columns} }
+	for _, c := range []struct {
+		name   string
+		spec   strategy.Spec
+		change func(o *strategy.Observation)
+		want   string
+	}{
+		{"valid", spec(strategy.ColumnProb), nil, ""},
+		{"missing column", spec(strategy.ColumnProb | strategy.ColumnMargin), nil, "margin has 0 entries, want 2"},
+		{"column that was not asked for", spec(0), nil, "prob has 2 entries, want 0"},
+		{"offsets end early", spec(strategy.ColumnProb), func(o *strategy.Observation) { o.Offset[1] = 1 }, "from 0 to 1, want 0 to 2"},
+		{"steps", spec(strategy.ColumnProb), func(o *strategy.Observation) { o.Step = nil }, "0 steps"},
+		{"kinds", spec(strategy.ColumnProb), func(o *strategy.Observation) { o.Kind = make([]strategy.Kind, 2) }, "kind has 2 entries, want 1"},
+		{"states", spec(strategy.ColumnProb), func(o *strategy.Observation) { o.State = make([][]byte, 1) }, ""},
+		{"text", strategy.Spec{Name: "s", Columns: strategy.ColumnProb, Text: true}, nil, "known has 0 entries, want 1"},
+		{"likeliest", strategy.Spec{Name: "s", Columns: strategy.ColumnProb, Top: 3}, func(o *strategy.Observation) {
+			o.TopToken, o.TopLogProb = make([]int32, 6), make([]float32, 5)
+		}, "top_log_prob has 5 entries, want 6"},
+	} {
+		o := full()
+		if c.change != nil {
+			c.change(&o)
+		}
+		if err := o.Check(c.spec); c.want == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+		}
 	}
 }
 
@@ -128,6 +102,8 @@ func TestSpecValidate(t *testing.T) {
 		{Name: "s", Columns: strategy.ColumnAll + 1},
 		{Name: "s", Window: -1},
 		{Name: "s", Window: strategy.MaxWindow + 1},
+		{Name: "s", Top: -1},
+		{Name: "s", Top: strategy.MaxTop + 1},
 	} {
 		if s.Validate() == nil {
 			t.Errorf("%+v is accepted", s)

@@ -46,14 +46,20 @@ func (e *BatchError) ids() []uint64 { return slices.Sorted(maps.Keys(e.Failed)) 
 // Rule is a rule of the contract that a strategy's answer can break.
 type Rule string
 
-// The rules that CheckPlan and CheckDecision hold an answer to.
+// The rules that CheckPlan, Decision.CheckShape and Ledger.Check hold an answer to.
 const (
 	RuleShape    Rule = "the columns of an answer agree in length"
 	RulePlan     Rule = "a plan holds each open position exactly once, in groups that are not empty"
-	RuleProgress Rule = "each decision commits at least one position"
+	RuleProgress Rule = "each decision does something, but for one that is content with checked positions"
 	RuleProposed Rule = "only proposed positions are committed, each once"
-	RuleToken    Rule = "a committed token is KeepToken or lies in the vocabulary"
+	RuleToken    Rule = "a committed or drafted token is KeepToken or lies in the vocabulary"
+	RuleReopen   Rule = "only positions that the strategy filled are reopened, each once"
+	RuleDraft    Rule = "a draft holds proposed positions, each once, and stands alone"
+	RuleCheck    Rule = "only positions that the strategy filled are checked, each once, and nothing is proposed with them"
 	RuleOpen     Rule = "only open positions are proposed, each once"
+	RuleBias     Rule = "bias is finite or minus infinity, for tokens of the vocabulary at open positions"
+	RuleState    Rule = "the state of a document has at most 1024 bytes"
+	RuleBudget   Rule = "what is reopened and checked, and decisions that fill nothing, stay within a document's budget"
 )
 
 // Violation is an answer that breaks a rule.

@@ -13,8 +13,10 @@ import (
 
 // instance is a running strategy: a session with a process, or a value of this
 // process. It is used by one caller at a time. Begin, Next and End fail for a
-// strategy that plans, Plan for one that does not.
+// strategy that plans, Plan for one that does not. Read comes first, and only to a
+// strategy that says Text.
 type instance interface {
+	Read(ctx context.Context, vocabulary [][]byte) error
 	Begin(ctx context.Context, docs []strategy.Document) error
 	Next(ctx context.Context, obs *strategy.Observation) (*strategy.Decision, error)
 	End(ctx context.Context, ids []uint64) error
@@ -36,6 +38,15 @@ type local struct {
 }
 
 var errKind = errors.New("the call does not belong to this kind of strategy")
+
+func (l *local) Read(ctx context.Context, vocabulary [][]byte) error {
+	return l.call(ctx, func(context.Context) error {
+		if r, ok := l.strategy.(strategy.Reader); ok {
+			return r.Read(vocabulary)
+		}
+		return nil
+	})
+}
 
 func (l *local) Begin(ctx context.Context, docs []strategy.Document) error {
 	return l.call(ctx, func(ctx context.Context) error {

@@ -31,12 +31,14 @@ type launcher struct {
 	info    sdk.Info
 	params  sdk.Params
 	spec    strategy.Spec
+
+	vocabulary [][]byte // nil until a strategy reads it
 }
 
 // launch starts an instance that is ready for calls.
 func (l *launcher) launch(ctx context.Context) (instance, error) {
 	if l.builtin != nil && l.options.InProcess {
-		return l.launchLocal()
+		return l.launchLocal(ctx)
 	}
 	if l.file != nil {
 		if err := l.file.verify(); err != nil {
@@ -49,14 +51,31 @@ func (l *launcher) launch(ctx context.Context) (instance, error) {
 	return l.launchProcess(ctx)
 }
 
-func (l *launcher) launchLocal() (instance, error) {
+func (l *launcher) launchLocal(ctx context.Context) (instance, error) {
 	s, err := l.builtin.Open(l.values)
 	if err != nil {
 		return nil, err
 	}
-	return &local{strategy: s, timeout: l.options.CallTimeout}, l.identify(l.builtin.Info, func(sdk.Params) (strategy.Spec, error) {
-		return s.Spec(), nil
-	})
+	err = l.identify(l.builtin.Info, func(sdk.Params) (strategy.Spec, error) { return s.Spec(), nil })
+	if err != nil {
+		return nil, err
+	}
+	i := &local{strategy: s, timeout: l.options.CallTimeout}
+	return i, l.read(ctx, i)
+}
+
+// read tells a strategy that reads what tokens mean.
+func (l *launcher) read(ctx context.Context, i instance) error {
+	if !l.spec.Text {
+		return nil
+	}
+	if l.options.Vocabulary == nil {
+		return fmt.Errorf("strategy %s reads text, and there is no vocabulary: Options.Vocabulary must be set", l.spec.Name)
+	}
+	if l.vocabulary == nil {
+		l.vocabulary = l.options.Vocabulary()
+	}
+	return i.Read(ctx, l.vocabulary)
 }
 
 // launchProcess starts the process, shakes hands, checks its health, configures it
@@ -113,8 +132,10 @@ func (l *launcher) launchProcess(ctx context.Context) (_ instance, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Session, err = remote.Open(ctx, conn, l.spec, l.options.CallTimeout)
-	return p, err
+	if p.Session, err = remote.Open(ctx, conn, l.spec, l.options.CallTimeout); err != nil {
+		return nil, err
+	}
+	return p, l.read(ctx, p)
 }
 
 // identify resolves the parameters, asks for the specification, and holds both and

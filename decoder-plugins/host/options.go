@@ -20,6 +20,10 @@ type Options struct {
 	// Builtins are the strategies known by name, such as builtin.List().
 	Builtins []sdk.Plugin
 
+	// Vocabulary returns what tokens mean, by id, for strategies that read (see
+	// strategy.Reader); nil = there is none, and they are refused.
+	Vocabulary func() [][]byte
+
 	Vocab  int32  // number of token ids, to check tokens that a strategy chooses; 0 = not checked
 	SHA256 string // hexadecimal digest that an external executable must have; "" = any
 

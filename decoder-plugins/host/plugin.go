@@ -155,6 +155,18 @@ func (p *Plugin) Close() error {
 	return p.launcher.release()
 }
 
+// Restart ends the process. The next call starts another, which goes on where this one
+// was: documents in flight are introduced to it, with their states.
+func (p *Plugin) Restart(ctx context.Context) error {
+	_, done, err := p.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	p.supervisor.discard()
+	return nil
+}
+
 // enter begins a call: one at a time, and ended by Close. The caller calls done.
 func (p *Plugin) enter(ctx context.Context) (_ context.Context, done func(), err error) {
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -30,7 +30,7 @@ func TestStartErrors(t *testing.T) {
 		{"noisy", `it printed "loading weights..." on standard output where the handshake belongs; print on standard error instead`},
 		{quits, `no handshake came, exit status 4, its last words were "no licence found"`},
 		{"silent", "it was not ready after 400ms"},
-		{"future", "it speaks version 7 of the protocol, this host version 0"},
+		{"future", "it speaks version 7 of the protocol, this host version 1"},
 		{"misled", "want an existing unix socket"},
 		{"chatter", `it printed "xxx`},
 		{"fawlty", `unknown strategy "fawlty"; did you mean "faulty"? (an executable needs a path, such as ./fawlty)`},

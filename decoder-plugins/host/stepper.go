@@ -25,15 +25,9 @@ type stepper struct {
 
 // document is one that was begun and not ended.
 type document struct {
-	intro strategy.Document
-	open  []bool // beside intro.Open: still open
-	begun bool   // known to the instance of the stepper's generation
-}
-
-// isOpen says whether a position is still open.
-func (d *document) isOpen(p int32) bool {
-	i, ok := slices.BinarySearch(d.intro.Open, p)
-	return ok && d.open[i]
+	intro  strategy.Document
+	ledger *strategy.Ledger
+	begun  bool // known to the instance of the stepper's generation
 }
 
 // Begin notes the documents.
@@ -52,8 +46,8 @@ func (s *stepper) Begin(ctx context.Context, docs []strategy.Document) error {
 		}
 	}
 	for _, doc := range docs {
-		doc.Open = slices.Clone(doc.Open)
-		s.documents[doc.ID] = &document{intro: doc, open: slices.Repeat([]bool{true}, len(doc.Open))}
+		doc.Open, doc.Tokens = slices.Clone(doc.Open), slices.Clone(doc.Tokens)
+		s.documents[doc.ID] = &document{intro: doc, ledger: strategy.NewLedger(doc.ID, doc.Open)}
 	}
 	return nil
 }
@@ -86,7 +80,7 @@ func (s *stepper) End(ctx context.Context, ids []uint64) error {
 // Next returns a decision that keeps the rules of the contract. A *BatchError names
 // the documents for which no such decision was to be had.
 func (s *stepper) Next(ctx context.Context, obs *strategy.Observation) (*strategy.Decision, error) {
-	if err := obs.Check(s.Spec().Columns); err != nil {
+	if err := obs.Check(s.Spec()); err != nil {
 		return nil, err
 	}
 	ctx, done, err := s.enter(ctx)
@@ -101,12 +95,13 @@ func (s *stepper) Next(ctx context.Context, obs *strategy.Observation) (*strateg
 		if start, end := obs.Rows(d); start == end {
 			return nil, fmt.Errorf("document %d has no proposed position", id)
 		}
+		s.documents[id].ledger.Observe(obs, d)
 	}
 	if len(obs.Doc) == 0 {
 		return &strategy.Decision{CommitOffset: []int32{0}}, nil
 	}
 
-	parts := make(decisionParts, len(obs.Doc))
+	parts := make([]strategy.Choice, len(obs.Doc)) // the zero one belongs to a failed document
 	batch := isolation{supervisor: s.supervisor}
 	batch.try = func(ctx context.Context, i instance, part []int) (map[int]error, error) {
 		if err := s.introduce(ctx, i, obs, part, &batch); err != nil {
@@ -121,10 +116,12 @@ func (s *stepper) Next(ctx context.Context, obs *strategy.Observation) (*strateg
 	if err := batch.run(ctx, upTo(len(obs.Doc))); err != nil {
 		return nil, err
 	}
+	decision := &strategy.Decision{}
 	for d, id := range obs.Doc {
-		s.documents[id].close(parts[d].commit)
+		s.documents[id].ledger.Apply(parts[d])
+		decision.Append(parts[d])
 	}
-	return parts.join(), batchError(batch.failed, func(d int) uint64 { return obs.Doc[d] })
+	return decision, batchError(batch.failed, func(d int) uint64 { return obs.Doc[d] })
 }
 
 // introduce begins those documents of the batch that the instance does not know.
@@ -160,7 +157,7 @@ func (s *stepper) introduce(ctx context.Context, i instance, obs *strategy.Obser
 
 // decide asks for a decision about obs, whose documents are those of the batch with
 // the indexes in part, and keeps what is right of it in parts.
-func (s *stepper) decide(ctx context.Context, i instance, obs *strategy.Observation, part []int, parts decisionParts, batch *isolation) (map[int]error, error) {
+func (s *stepper) decide(ctx context.Context, i instance, obs *strategy.Observation, part []int, parts []strategy.Choice, batch *isolation) (map[int]error, error) {
 	decision, err := i.Next(ctx, obs)
 	var failed *strategy.BatchError
 	if errors.As(err, &failed) {
@@ -177,7 +174,7 @@ func (s *stepper) decide(ctx context.Context, i instance, obs *strategy.Observat
 	if decision == nil {
 		return nil, fmt.Errorf("%w: no decision was returned", ErrRefused)
 	}
-	if err := decision.Check(name, len(part)); err != nil {
+	if err := decision.CheckShape(name, len(part)); err != nil {
 		return nil, err
 	}
 	refused := make(map[int]error)
@@ -185,20 +182,12 @@ func (s *stepper) decide(ctx context.Context, i instance, obs *strategy.Observat
 		if batch.failed[d] != nil {
 			continue
 		}
-		if err := strategy.CheckDecision(name, obs, decision, k, s.options.Vocab, s.documents[obs.Doc[k]].isOpen); err != nil {
+		choice := decision.At(k)
+		if err := s.documents[obs.Doc[k]].ledger.Check(name, obs, k, choice, s.options.Vocab); err != nil {
 			refused[d] = err
 			continue
 		}
-		parts[d] = cutDecision(decision, k)
+		parts[d] = choice.Clone() // the instance may use its memory again in the next attempt
 	}
 	return refused, nil
-}
-
-// close marks positions as filled.
-func (d *document) close(positions []int32) {
-	for _, p := range positions {
-		if i, ok := slices.BinarySearch(d.intro.Open, p); ok {
-			d.open[i] = false
-		}
-	}
 }

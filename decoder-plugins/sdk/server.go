@@ -15,7 +15,7 @@ import (
 
 	"github.com/any-order/a3/core/strategy"
 	"github.com/any-order/a3/decoder-plugins/internal/wire"
-	pb "github.com/any-order/a3/decoder-plugins/proto/v0"
+	pb "github.com/any-order/a3/decoder-plugins/proto/v1"
 )
 
 // Register adds the plugin's service to a gRPC server. Main does it; tests may do it
@@ -71,6 +71,7 @@ func (s *server) Session(stream grpc.BidiStreamingServer[pb.Request, pb.Response
 	if err != nil {
 		return status.Error(codes.Internal, err.Error())
 	}
+	c := conversation{instance: instance, memory: make(wire.Memory)}
 	for batch := uint64(1); ; batch++ {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -82,7 +83,7 @@ func (s *server) Session(stream grpc.BidiStreamingServer[pb.Request, pb.Response
 		if request.GetBatch() != batch {
 			return status.Errorf(codes.InvalidArgument, "batch %d arrived, want %d", request.GetBatch(), batch)
 		}
-		response, err := answer(stream.Context(), instance, request)
+		response, err := c.answer(stream.Context(), request)
 		if err != nil {
 			return err
 		}
@@ -93,17 +94,23 @@ func (s *server) Session(stream grpc.BidiStreamingServer[pb.Request, pb.Response
 	}
 }
 
+// conversation is one session.
+type conversation struct {
+	instance Instance
+	memory   wire.Memory
+}
+
 // answer hands one request to the instance. The error ends the stream: the request
 // is malformed, or the host went away. What the strategy itself reports becomes part
 // of the response.
-func answer(ctx context.Context, instance Instance, request *pb.Request) (*pb.Response, error) {
+func (c *conversation) answer(ctx context.Context, request *pb.Request) (*pb.Response, error) {
 	response := new(pb.Response)
 	var refused, malformed error
-	switch s := instance.(type) {
+	switch s := c.instance.(type) {
 	case strategy.Strategy:
-		refused, malformed = step(ctx, s, request, response)
+		refused, malformed = c.step(ctx, s, request, response)
 	case strategy.Planner:
-		refused, malformed = plan(ctx, s, request, response)
+		refused, malformed = c.plan(ctx, s, request, response)
 	}
 	if malformed != nil {
 		return nil, status.Error(codes.InvalidArgument, malformed.Error())
@@ -125,29 +132,33 @@ func answer(ctx context.Context, instance Instance, request *pb.Request) (*pb.Re
 
 // step calls a strategy.Strategy and fills in the answer. It returns the strategy's
 // error, and what is wrong with the request.
-func step(ctx context.Context, s strategy.Strategy, request *pb.Request, response *pb.Response) (refused, malformed error) {
+func (c *conversation) step(ctx context.Context, s strategy.Strategy, request *pb.Request, response *pb.Response) (refused, malformed error) {
 	response.Answer = &pb.Response_Done{Done: new(pb.Done)}
 	switch call := request.GetCall().(type) {
 	case *pb.Request_Begin:
-		docs, err := wire.DecodeDocuments(call.Begin)
+		docs, err := wire.DecodeDocuments(call.Begin, s.Spec().Text)
 		if err != nil {
 			return nil, err
 		}
+		c.memory.Begin(docs)
 		return s.Begin(ctx, docs), nil
 	case *pb.Request_End:
 		ids, err := wire.DecodeIDs(call.End)
 		if err != nil {
 			return nil, err
 		}
+		c.memory.End(ids)
 		return s.End(ctx, ids), nil
+	case *pb.Request_Vocabulary:
+		return c.read(call)
 	case *pb.Request_Next:
-		obs, err := wire.DecodeObservation(call.Next, s.Spec().Columns)
+		obs, err := wire.DecodeObservation(call.Next, s.Spec(), c.memory)
 		if err != nil {
 			return nil, err
 		}
 		decision, err := s.Next(ctx, obs)
-		if decision != nil {
-			response.Answer = &pb.Response_Decision{Decision: wire.EncodeDecision(decision)}
+		if decision != nil && usable(err) {
+			response.Answer = &pb.Response_Decision{Decision: wire.EncodeDecision(decision, obs.Doc, c.memory)}
 		} else if usable(err) {
 			err = errors.New("the strategy returned no decision")
 		}
@@ -156,13 +167,29 @@ func step(ctx context.Context, s strategy.Strategy, request *pb.Request, respons
 	return nil, fmt.Errorf("request %d is not for a strategy that decides step by step, or this plugin is too old for it", request.GetBatch())
 }
 
-// plan does the same for a strategy.Planner.
-func plan(ctx context.Context, p strategy.Planner, request *pb.Request, response *pb.Response) (refused, malformed error) {
+// read hands the vocabulary to a strategy.Reader. Others that say Text read ids alone.
+func (c *conversation) read(call *pb.Request_Vocabulary) (refused, malformed error) {
+	vocabulary, err := wire.DecodeVocabulary(call.Vocabulary)
+	if err != nil {
+		return nil, err
+	}
+	if reader, ok := c.instance.(strategy.Reader); ok {
+		return reader.Read(vocabulary), nil
+	}
+	return nil, nil
+}
+
+// plan does the same as step for a strategy.Planner.
+func (c *conversation) plan(ctx context.Context, p strategy.Planner, request *pb.Request, response *pb.Response) (refused, malformed error) {
+	if call, ok := request.GetCall().(*pb.Request_Vocabulary); ok {
+		response.Answer = &pb.Response_Done{Done: new(pb.Done)}
+		return c.read(call)
+	}
 	call, ok := request.GetCall().(*pb.Request_Plan)
 	if !ok {
 		return nil, fmt.Errorf("request %d is not for a strategy that plans, or this plugin is too old for it", request.GetBatch())
 	}
-	docs, err := wire.DecodeDocuments(call.Plan)
+	docs, err := wire.DecodeDocuments(call.Plan, p.Spec().Text)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 
 	"github.com/any-order/a3/core/strategy"
 	"github.com/any-order/a3/decoder-plugins/internal/wire"
-	pb "github.com/any-order/a3/decoder-plugins/proto/v0"
+	pb "github.com/any-order/a3/decoder-plugins/proto/v1"
 )
 
 // odd fails documents with an odd id, and everything when told to.
@@ -104,6 +104,15 @@ func exchange(t *testing.T, stream grpc.BidiStreamingClient[pb.Request, pb.Respo
 	return response, nil
 }
 
+// begin introduces documents of one blank.
+func begin(ids ...uint64) *pb.Request {
+	var docs []strategy.Document
+	for _, id := range ids {
+		docs = append(docs, strategy.Document{ID: id, Length: 1, Open: []int32{0}})
+	}
+	return &pb.Request{Batch: 1, Call: &pb.Request_Begin{Begin: wire.EncodeDocuments(docs)}}
+}
+
 func observation(ids ...uint64) *pb.Request_Next {
 	o := &strategy.Observation{Offset: []int32{0}}
 	for i, id := range ids {
@@ -113,7 +122,7 @@ func observation(ids ...uint64) *pb.Request_Next {
 		o.Position = append(o.Position, 0)
 		o.Offset = append(o.Offset, int32(i+1))
 	}
-	return &pb.Request_Next{Next: wire.EncodeObservation(o)}
+	return &pb.Request_Next{Next: wire.EncodeObservation(o, nil)}
 }
 
 func TestSessionNeedsConfigure(t *testing.T) {
@@ -134,19 +143,22 @@ func TestConfigureRefuses(t *testing.T) {
 }
 
 func TestStrategyErrorsTravel(t *testing.T) {
-	response, err := exchange(t, session(t, nil), &pb.Request{Batch: 1, Call: observation(2, 3, 4)})
+	response, err := exchange(t, session(t, nil), begin(2, 3, 4), &pb.Request{Batch: 2, Call: observation(2, 3, 4)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if f := response.GetFailed(); len(f) != 1 || f[0].GetDocument() != 3 || f[0].GetError() != "odd" {
 		t.Errorf("failed %v, want document 3", f)
 	}
-	if response.GetBatch() != 1 || response.GetDecision() == nil {
+	if response.GetBatch() != 2 || response.GetDecision() == nil {
 		t.Errorf("got %v", response)
 	}
 
 	stream := session(t, map[string]string{"refuse": "true"})
-	for batch := uint64(1); batch <= 2; batch++ { // the session goes on after an error
+	if _, err := exchange(t, stream, begin(2)); err != nil {
+		t.Fatal(err)
+	}
+	for batch := uint64(2); batch <= 3; batch++ { // the session goes on after an error
 		response, err = exchange(t, stream, &pb.Request{Batch: batch, Call: observation(2)})
 		if err != nil || response.GetError() != "not today" {
 			t.Errorf("got %v, %v", response, err)
@@ -165,6 +177,8 @@ func TestMalformedRequests(t *testing.T) {
 		{"plan", &pb.Request{Batch: 1, Call: &pb.Request_Plan{}}, "not for a strategy that decides step by step"},
 		{"torn column", &pb.Request{Batch: 1, Call: &pb.Request_End{End: &pb.DocumentIDs{Id: []byte{1}}}}, "not a multiple of 8"},
 		{"documents", &pb.Request{Batch: 1, Call: &pb.Request_Begin{Begin: &pb.Documents{}}}, "open_offset"},
+		{"stranger", &pb.Request{Batch: 1, Call: observation(2)}, "document 2 was not introduced"},
+		{"vocabulary", &pb.Request{Batch: 1, Call: &pb.Request_Vocabulary{}}, "offset is empty"},
 		{"observation", &pb.Request{Batch: 1, Call: &pb.Request_Next{Next: &pb.Observation{}}}, "offset"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -21,12 +21,14 @@ type engine struct {
 	open Open
 
 	// partial lets a step serve only some of the documents, chosen by a key; restart
-	// replaces the instance before every step. Neither may change an outcome.
+	// replaces the instance before each of the first steps and some later ones. Neither
+	// may change an outcome.
 	partial bool
 	restart bool
 
 	instance sdk.Instance
 	end      func() error
+	text     bool // the strategy reads
 }
 
 // fill fills all documents.
@@ -44,7 +46,7 @@ func (e *engine) fill(ctx context.Context, docs []*document) (err error) {
 	case strategy.Strategy:
 		err = e.stepAll(ctx, docs)
 	case strategy.Planner:
-		err = planAll(ctx, s, docs)
+		err = e.planAll(ctx, s, docs)
 	default:
 		err = fmt.Errorf("%T is neither a Strategy nor a Planner", s)
 	}
@@ -60,7 +62,9 @@ func (e *engine) fill(ctx context.Context, docs []*document) (err error) {
 }
 
 func (e *engine) start(ctx context.Context) (err error) {
-	e.instance, e.end, err = e.open(ctx)
+	if e.instance, e.end, err = e.open(ctx); err == nil {
+		e.text = e.instance.Spec().Text
+	}
 	return err
 }
 
@@ -77,8 +81,8 @@ func (d *document) check() error {
 	return nil
 }
 
-func planAll(ctx context.Context, s strategy.Planner, docs []*document) error {
-	plans, err := s.Plan(ctx, introduce(docs))
+func (e *engine) planAll(ctx context.Context, s strategy.Planner, docs []*document) error {
+	plans, err := s.Plan(ctx, introduce(docs, e.text))
 	if err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
@@ -90,22 +94,21 @@ func planAll(ctx context.Context, s strategy.Planner, docs []*document) error {
 			return err
 		}
 		for _, group := range plans[i] {
-			tokens := make([]int32, len(group))
-			for k, p := range group {
-				tokens[k] = d.observe(p).token
-			}
-			d.commit(group, tokens)
+			d.commit(group, d.tokensOf(group, nil))
 		}
 	}
 	return nil
 }
 
 // introduce returns introductions whose memory the strategy may not keep.
-func introduce(docs []*document) []strategy.Document {
+func introduce(docs []*document, text bool) []strategy.Document {
 	intros := make([]strategy.Document, len(docs))
 	for i, d := range docs {
 		intros[i] = d.intro
 		intros[i].Open = slices.Clone(d.intro.Open)
+		if text {
+			intros[i].Tokens = slices.Clone(d.given)
+		}
 	}
 	return intros
 }
@@ -116,14 +119,8 @@ func (e *engine) stepAll(ctx context.Context, docs []*document) error {
 		return err
 	}
 	for step := uint64(0); len(live) > 0; step++ {
-		if e.restart && step > 0 {
-			if err := e.end(); err != nil {
-				return err
-			}
-			if err := e.start(ctx); err != nil {
-				return err
-			}
-			if err := e.begin(ctx, live); err != nil {
+		if e.restart && step > 0 && (step < 4 || step%8 == 0) {
+			if err := e.again(ctx, live); err != nil {
 				return err
 			}
 		}
@@ -136,7 +133,7 @@ func (e *engine) stepAll(ctx context.Context, docs []*document) error {
 		}
 		var finished []uint64
 		live = slices.DeleteFunc(live, func(d *document) bool {
-			if len(d.open()) > 0 {
+			if !d.done() {
 				return false
 			}
 			finished = append(finished, d.intro.ID)
@@ -151,6 +148,21 @@ func (e *engine) stepAll(ctx context.Context, docs []*document) error {
 	return nil
 }
 
+// again replaces the instance in the middle of documents. A host that restarts processes
+// does it by itself.
+func (e *engine) again(ctx context.Context, live []*document) error {
+	if p, ok := e.instance.(interface{ Restart(context.Context) error }); ok {
+		return p.Restart(ctx)
+	}
+	if err := e.end(); err != nil {
+		return err
+	}
+	if err := e.start(ctx); err != nil {
+		return err
+	}
+	return e.begin(ctx, live)
+}
+
 // someOf chooses at least one document, in an order of its own.
 func someOf(live []*document, step uint64) []*document {
 	batch := slices.Clone(live)
@@ -160,15 +172,16 @@ func someOf(live []*document, step uint64) []*document {
 }
 
 func (e *engine) begin(ctx context.Context, docs []*document) error {
-	given := introduce(docs)
+	given := introduce(docs, e.text)
 	if err := e.instance.(strategy.Strategy).Begin(ctx, given); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	if !reflect.DeepEqual(given, introduce(docs)) {
+	if !reflect.DeepEqual(given, introduce(docs, e.text)) {
 		return errors.New("method Begin modifies its argument, which belongs to the caller")
 	}
 	for _, d := range given {
 		scribble(d.Open)
+		scribble(d.Tokens)
 	}
 	return nil
 }
@@ -188,53 +201,43 @@ func stepOnce(ctx context.Context, s strategy.Strategy, batch []*document) error
 	if decision == nil {
 		return errors.New("method Next returns no decision and no error")
 	}
-	if err := decision.Check(spec.Name, len(batch)); err != nil {
+	if err := decision.CheckShape(spec.Name, len(batch)); err != nil {
 		return err
 	}
 	for i, d := range batch {
-		if err := strategy.CheckDecision(spec.Name, obs, decision, i, vocab, d.isOpen); err != nil {
+		d.ledger.Observe(obs, i)
+		c := decision.At(i)
+		if err := d.ledger.Check(spec.Name, obs, i, c, vocab); err != nil {
 			return err
 		}
-		d.apply(decision, i)
+		d.ledger.Apply(c)
+		d.apply(c)
 	}
 	// A strategy that keeps its argument finds nonsense in it.
 	scribble(given.Position)
 	scribble(given.Offset)
 	scribble(given.Prob)
+	for _, known := range given.Known {
+		scribble(known)
+	}
+	for _, state := range given.State {
+		clear(state)
+	}
 	return nil
 }
 
-// apply commits what the decision says about its i-th document.
-func (d *document) apply(decision *strategy.Decision, i int) {
-	start, end := decision.CommitOffset[i], decision.CommitOffset[i+1]
-	group := slices.Clone(decision.Commit[start:end])
-	tokens := make([]int32, len(group))
-	for k, p := range group {
-		tokens[k] = d.observe(p).token
-		if decision.Token != nil && decision.Token[int(start)+k] != strategy.KeepToken {
-			tokens[k] = decision.Token[int(start)+k]
-		}
-	}
-	d.commit(group, tokens)
-	d.want = nil
-	if decision.ProposeOffset != nil {
-		d.want = slices.Clone(decision.Propose[decision.ProposeOffset[i]:decision.ProposeOffset[i+1]])
-		slices.Sort(d.want)
-	}
-}
-
-// observe builds an observation with the columns of the specification.
+// observe builds an observation as the specification wants it.
 func observe(batch []*document, spec strategy.Spec) *strategy.Observation {
 	window := spec.Window
 	if window == 0 {
 		window = strategy.DefaultWindow
 	}
 	o := &strategy.Observation{Offset: []int32{0}}
-	for _, d := range batch {
+	for i, d := range batch {
 		o.Doc = append(o.Doc, d.intro.ID)
-		o.Step = append(o.Step, int32(len(d.groups)))
+		o.Step = append(o.Step, d.steps)
 		o.Remain = append(o.Remain, int32(len(d.open())))
-		for _, p := range d.proposal(window) {
+		for _, p := range d.rows(window) {
 			o.Position = append(o.Position, p)
 			r := d.observe(p)
 			o.Token = appendIf(spec.Columns&strategy.ColumnToken, o.Token, r.token)
@@ -242,10 +245,40 @@ func observe(batch []*document, spec strategy.Spec) *strategy.Observation {
 			o.MaxProb = appendIf(spec.Columns&strategy.ColumnMaxProb, o.MaxProb, r.maxProb)
 			o.Entropy = appendIf(spec.Columns&strategy.ColumnEntropy, o.Entropy, r.entropy)
 			o.Margin = appendIf(spec.Columns&strategy.ColumnMargin, o.Margin, r.margin)
+			for k := range spec.Top {
+				token, logProb := d.likeliest(p, k, r.maxProb)
+				o.TopToken, o.TopLogProb = append(o.TopToken, token), append(o.TopLogProb, logProb)
+			}
 		}
 		o.Offset = append(o.Offset, int32(len(o.Position)))
+		if spec.Text {
+			o.Known = append(o.Known, slices.Clone(d.tokens))
+		}
+		d.observeMore(o, i, len(batch))
 	}
 	return o
+}
+
+// observeMore sets what most documents do not have.
+func (d *document) observeMore(o *strategy.Observation, i, n int) {
+	if len(d.checked) > 0 {
+		if o.Kind == nil {
+			o.Kind = make([]strategy.Kind, n)
+		}
+		o.Kind[i] = strategy.Checked
+	}
+	if d.kept > 0 {
+		if o.Accepted == nil {
+			o.Accepted = make([]int32, n)
+		}
+		o.Accepted[i] = d.kept
+	}
+	if len(d.state) > 0 {
+		if o.State == nil {
+			o.State = make([][]byte, n)
+		}
+		o.State[i] = slices.Clone(d.state)
+	}
 }
 
 func appendIf[T any](subscribed strategy.Columns, column []T, v T) []T {

@@ -203,7 +203,7 @@ func callOnce(ctx context.Context, instance sdk.Instance, docs []*document) erro
 		_, err := s.Next(ctx, observe(docs, s.Spec()))
 		return err
 	case strategy.Planner:
-		_, err := s.Plan(ctx, introduce(docs))
+		_, err := s.Plan(ctx, introduce(docs, s.Spec().Text))
 		return err
 	}
 	return nil

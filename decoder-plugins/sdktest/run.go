@@ -86,6 +86,11 @@ func runBoth(t *testing.T, here, there Open) {
 func inProcess(plugin sdk.Plugin, values map[string]string) Open {
 	return func(context.Context) (sdk.Instance, func() error, error) {
 		instance, err := plugin.Open(values)
+		if err == nil && instance.Spec().Text {
+			if r, ok := instance.(strategy.Reader); ok {
+				err = r.Read(Vocabulary())
+			}
+		}
 		return instance, func() error { return nil }, err
 	}
 }
@@ -126,6 +131,11 @@ func openSession(ctx context.Context, conn *grpc.ClientConn, plugin sdk.Plugin, 
 	if err != nil {
 		return nil, err
 	}
+	if spec.Text {
+		if err := session.Read(ctx, Vocabulary()); err != nil {
+			return nil, err
+		}
+	}
 	return oneKind(session, spec.Planned), nil
 }
 
@@ -157,6 +167,9 @@ func asProcess(plugin sdk.Plugin, spec string) Open {
 // Hosted opens the strategy of a specification with package host. With Check it
 // proves an executable of which there is no source.
 func Hosted(spec string, options host.Options) Open {
+	if options.Vocabulary == nil {
+		options.Vocabulary = Vocabulary
+	}
 	return func(ctx context.Context) (sdk.Instance, func() error, error) {
 		p, err := host.Open(ctx, spec, options)
 		if err != nil {

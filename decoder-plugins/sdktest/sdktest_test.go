@@ -159,6 +159,37 @@ func TestSuiteCanFail(t *testing.T) {
 		{"proposes what it commits", fills, string(strategy.RuleOpen), wrong(0, func(_ context.Context, _ *observation, dec *decision) {
 			dec.Propose, dec.ProposeOffset = dec.Commit, dec.CommitOffset
 		})},
+		{"reopens a given position", fills, string(strategy.RuleReopen), wrong(0, func(_ context.Context, obs *observation, dec *decision) {
+			dec.ReopenOffset, dec.Reopen = make([]int32, len(obs.Doc)+1), []int32{0}
+			dec.ReopenOffset[len(obs.Doc)] = 1
+		})},
+		{"drafts beside a commit", fills, string(strategy.RuleDraft), wrong(0, func(_ context.Context, _ *observation, dec *decision) {
+			dec.DraftOffset, dec.Draft = dec.CommitOffset, dec.Commit
+		})},
+		{"checks what is open", fills, string(strategy.RuleCheck), wrong(0, func(_ context.Context, obs *observation, dec *decision) {
+			*dec = decision{}
+			for d := range obs.Doc {
+				start, _ := obs.Rows(d)
+				dec.Append(strategy.Choice{Check: obs.Position[start : start+1]})
+			}
+		})},
+		{"biases what it commits", fills, string(strategy.RuleBias), wrong(0, func(_ context.Context, obs *observation, dec *decision) {
+			dec.BiasOffset = dec.CommitOffset
+			for _, p := range dec.Commit {
+				dec.Bias = append(dec.Bias, strategy.Bias{Position: p})
+			}
+		})},
+		{"keeps too much state", fills, string(strategy.RuleState), wrong(0, func(_ context.Context, obs *observation, dec *decision) {
+			dec.State = make([][]byte, len(obs.Doc))
+			dec.State[0] = make([]byte, strategy.MaxState+1)
+		})},
+		{"looks for ever", fills, string(strategy.RuleBudget), wrong(0, func(_ context.Context, obs *observation, dec *decision) {
+			*dec = decision{}
+			for d := range obs.Doc {
+				start, _ := obs.Rows(d)
+				dec.Append(strategy.Choice{Propose: obs.Position[start : start+1]})
+			}
+		})},
 		{"forgets a document", fills, string(strategy.RuleShape), wrong(0, func(_ context.Context, _ *observation, dec *decision) {
 			dec.CommitOffset = dec.CommitOffset[:len(dec.CommitOffset)-1]
 		})},

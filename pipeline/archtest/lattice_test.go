@@ -47,9 +47,9 @@ connectors/kafka          | connectors                             | github.com/
 # A strategy imports the SDK and the contract, and no other strategy.
 decoder-plugins/*         | core/seq core/strategy decoder-plugins/sdk |                              | decoder-plugins/sdktest
 decoder-plugins/proto     |                                        | google.golang.org/grpc google.golang.org/protobuf github.com/bufbuild/protocompile |
-decoder-plugins/internal  | core/seq core/strategy decoder-plugins/proto/v0 decoder-plugins/sdk | github.com/hashicorp/go-plugin google.golang.org/grpc google.golang.org/protobuf |
-decoder-plugins/sdk       | core/seq core/strategy decoder-plugins/internal/wire decoder-plugins/proto/v0 | github.com/hbollon/go-edlib github.com/hashicorp/go-hclog github.com/hashicorp/go-plugin google.golang.org/grpc golang.org/x/sys |
-decoder-plugins/host      | core/seq core/strategy decoder-plugins/internal/... decoder-plugins/sdk | github.com/hashicorp/go-hclog github.com/hashicorp/go-plugin google.golang.org/grpc golang.org/x/sys | decoder-plugins/proto/v0 decoder-plugins/sdktest
+decoder-plugins/internal  | core/seq core/strategy decoder-plugins/proto/v1 decoder-plugins/sdk | github.com/hashicorp/go-plugin google.golang.org/grpc google.golang.org/protobuf |
+decoder-plugins/sdk       | core/seq core/strategy decoder-plugins/internal/wire decoder-plugins/proto/v1 | github.com/hbollon/go-edlib github.com/hashicorp/go-hclog github.com/hashicorp/go-plugin google.golang.org/grpc golang.org/x/sys |
+decoder-plugins/host      | core/seq core/strategy decoder-plugins/internal/... decoder-plugins/sdk | github.com/hashicorp/go-hclog github.com/hashicorp/go-plugin google.golang.org/grpc golang.org/x/sys | decoder-plugins/proto/v1 decoder-plugins/sdktest
 decoder-plugins/sdktest   | core/seq core/strategy decoder-plugins/host decoder-plugins/internal/... decoder-plugins/sdk | google.golang.org/grpc |
 decoder-plugins/builtin   | decoder-plugins/...                    |                                  |
 

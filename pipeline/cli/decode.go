@@ -15,6 +15,7 @@ import (
 	"github.com/any-order/a3/pipeline/config"
 	"github.com/any-order/a3/pipeline/jobs"
 	"github.com/any-order/a3/pipeline/models"
+	"github.com/any-order/a3/tokenize"
 )
 
 // decoder is a loaded model with an engine and, if the job fills blanks, a strategy.
@@ -86,6 +87,7 @@ func openStrategy(ctx context.Context, env *Env, c *config.Config, l *models.Loa
 	o := host.Options{
 		InProcess: c.Strategy.InProcess, Builtins: builtin.List(), Vocab: int32(l.Model.Config.Vocab),
 		Environ: env.Environ, Logger: logger,
+		Vocabulary: func() [][]byte { return vocabulary(l.Tokenizer) },
 	}
 	if !o.InProcess {
 		self, err := os.Executable()
@@ -99,6 +101,17 @@ func openStrategy(ctx context.Context, env *Env, c *config.Config, l *models.Loa
 		return nil, &usageError{fmt.Errorf("strategy %s: %w", c.Strategy.Spec(), err)}
 	}
 	return plugin, nil
+}
+
+// vocabulary returns the bytes of each token; special tokens have none.
+func vocabulary(t *tokenize.Tokenizer) [][]byte {
+	words := make([][]byte, t.Vocab())
+	for id := range words {
+		if !t.IsSpecial(int32(id)) {
+			words[id] = t.Bytes(int32(id))
+		}
+	}
+	return words
 }
 
 // close ends the strategy.

@@ -17,6 +17,7 @@ type Result struct {
 	Steps      int // decisions taken
 	ModelCalls int // forward passes
 	Rows       int // rows computed in them
+	Reopened   int // positions that were filled and made blank again
 }
 
 // check reports a result that does not belong to the task. That is a fault of the
@@ -73,6 +74,9 @@ func (c *Codec) Output(task *Task, res *Result) ([]byte, error) {
 	line = record.AppendInt(line, "steps", res.Steps)
 	line = record.AppendInt(line, "model_calls", res.ModelCalls)
 	line = record.AppendInt(line, "rows", res.Rows)
+	if res.Reopened > 0 { // logprob is then scored again, under the groups that remained
+		line = record.AppendInt(line, "reopened", res.Reopened)
+	}
 	line = record.AppendInt(line, "tokens", tokens)
 	line = append(line, '}')
 	return append(task.Doc.Record.AppendRest(line), '}'), nil

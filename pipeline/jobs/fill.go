@@ -137,7 +137,7 @@ func (f *Fill) finish(item *pipeline.Item, r *decode.Result) {
 	}
 	item.Output, item.Err = f.Codec.Output(item.Task.(*infill.Task), &infill.Result{
 		Tokens: r.Tokens, LogProb: r.LogProb, Order: r.Order,
-		Steps: r.Steps, ModelCalls: r.ModelCalls, Rows: r.Rows,
+		Steps: r.Steps, ModelCalls: r.ModelCalls, Rows: r.Rows, Reopened: r.Reopened,
 	})
 	for _, group := range r.Groups {
 		item.Note.Tokens += len(group)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/any-order/a3/core/strategy"
 	"github.com/any-order/a3/decoder-plugins/internal/wire"
-	pb "github.com/any-order/a3/decoder-plugins/proto/v0"
+	pb "github.com/any-order/a3/decoder-plugins/proto/v1"
 	"github.com/any-order/a3/decoder-plugins/sdk"
 )
 

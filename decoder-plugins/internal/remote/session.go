@@ -10,7 +10,7 @@ import (
 
 	"github.com/any-order/a3/core/strategy"
 	"github.com/any-order/a3/decoder-plugins/internal/wire"
-	pb "github.com/any-order/a3/decoder-plugins/proto/v0"
+	pb "github.com/any-order/a3/decoder-plugins/proto/v1"
 )
 
 // ErrTimeout is a call that was not answered in time.
@@ -33,13 +33,14 @@ type Session struct {
 	ctx     context.Context // of the stream; its cause is why the stream was ended
 	cancel  context.CancelCauseFunc
 	batch   uint64 // id of the last request
+	memory  wire.Memory
 	broken  bool
 }
 
 // Open starts a session with a configured plugin. The context covers the opening
 // alone.
 func Open(ctx context.Context, conn grpc.ClientConnInterface, spec strategy.Spec, timeout time.Duration) (*Session, error) {
-	s := &Session{spec: spec, timeout: timeout}
+	s := &Session{spec: spec, timeout: timeout, memory: make(wire.Memory)}
 	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	err := s.guard(ctx, func() (err error) {
 		s.stream, err = pb.NewStrategyClient(conn).Session(s.ctx)
@@ -61,19 +62,34 @@ func (s *Session) Broken() bool { return s.broken || s.ctx.Err() != nil }
 // Close ends the stream.
 func (s *Session) Close() { s.cancel(errClosed) }
 
+// Read tells a strategy that reads what tokens mean. It comes first.
+func (s *Session) Read(ctx context.Context, vocabulary [][]byte) error {
+	return s.done(ctx, &pb.Request{Call: &pb.Request_Vocabulary{Vocabulary: wire.EncodeVocabulary(vocabulary)}})
+}
+
 // Begin introduces documents.
 func (s *Session) Begin(ctx context.Context, docs []strategy.Document) error {
+	s.memory.Begin(docs)
 	return s.done(ctx, &pb.Request{Call: &pb.Request_Begin{Begin: wire.EncodeDocuments(docs)}})
 }
 
 // End releases documents.
 func (s *Session) End(ctx context.Context, ids []uint64) error {
+	s.memory.End(ids)
 	return s.done(ctx, &pb.Request{Call: &pb.Request_End{End: wire.EncodeIDs(ids)}})
 }
 
 // Next asks for a decision about each document of the observation.
 func (s *Session) Next(ctx context.Context, obs *strategy.Observation) (*strategy.Decision, error) {
-	response, err := s.call(ctx, &pb.Request{Call: &pb.Request_Next{Next: wire.EncodeObservation(obs)}})
+	decision, err := s.next(ctx, obs)
+	if decision == nil {
+		s.memory.Doubt(obs.Doc)
+	}
+	return decision, err
+}
+
+func (s *Session) next(ctx context.Context, obs *strategy.Observation) (*strategy.Decision, error) {
+	response, err := s.call(ctx, &pb.Request{Call: &pb.Request_Next{Next: wire.EncodeObservation(obs, s.memory)}})
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +97,7 @@ func (s *Session) Next(ctx context.Context, obs *strategy.Observation) (*strateg
 	if !ok {
 		return nil, s.unexpected(response, "a decision")
 	}
-	decision, err := wire.DecodeDecision(answer.Decision, len(obs.Doc))
+	decision, err := wire.DecodeDecision(answer.Decision, obs.Doc, s.memory)
 	if err != nil {
 		return nil, s.violation(err)
 	}

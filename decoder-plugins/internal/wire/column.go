@@ -6,25 +6,38 @@ import (
 )
 
 func packInt32(v []int32) []byte {
-	b := make([]byte, 0, 4*len(v))
-	for _, x := range v {
-		b = binary.LittleEndian.AppendUint32(b, uint32(x))
+	b := make([]byte, 4*len(v))
+	for i, x := range v {
+		binary.LittleEndian.PutUint32(b[4*i:], uint32(x))
 	}
 	return b
 }
 
 func packFloat32(v []float32) []byte {
-	b := make([]byte, 0, 4*len(v))
-	for _, x := range v {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
+	b := make([]byte, 4*len(v))
+	for i, x := range v {
+		binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(x))
 	}
 	return b
 }
 
 func packUint64[T ~uint64](v []T) []byte {
-	b := make([]byte, 0, 8*len(v))
-	for _, x := range v {
-		b = binary.LittleEndian.AppendUint64(b, uint64(x))
+	b := make([]byte, 8*len(v))
+	for i, x := range v {
+		binary.LittleEndian.PutUint64(b[8*i:], uint64(x))
+	}
+	return b
+}
+
+// packPositions packs positions as uint16 if all fit, which halves the column that
+// every observation has.
+func packPositions(v []int32) []byte {
+	b := make([]byte, 2*len(v))
+	for i, x := range v {
+		if x > math.MaxUint16 {
+			return packInt32(v)
+		}
+		binary.LittleEndian.PutUint16(b[2*i:], uint16(x))
 	}
 	return b
 }
@@ -64,9 +77,40 @@ func (r *reader) int32s(field string, b []byte, want int) []int32 {
 	return v
 }
 
+// positions reads what packPositions packed.
+func (r *reader) positions(field string, b []byte, want int) []int32 {
+	if len(b) != 2*want {
+		return r.int32s(field, b, want)
+	}
+	v := make([]int32, want)
+	for i := range v {
+		v[i] = int32(binary.LittleEndian.Uint16(b[2*i:]))
+	}
+	return v
+}
+
+// column reads int32s that may be absent.
+func (r *reader) column(field string, b []byte, want int) []int32 {
+	if len(b) == 0 {
+		return nil
+	}
+	return r.int32s(field, b, want)
+}
+
+// listing reads the offsets of a list of a decision and its length; both may be absent.
+func (r *reader) listing(field string, offset []byte, n, total int) []int32 {
+	if len(offset) == 0 && total == 0 {
+		return nil
+	}
+	return r.offsets(field, offset, n, total)
+}
+
 // float32s returns nil for an empty column, which is one not subscribed to.
-func (r *reader) float32s(field string, b []byte) []float32 {
-	n := r.size(field, b, 4, -1)
+func (r *reader) float32s(field string, b []byte, want int) []float32 {
+	if len(b) == 0 {
+		return nil
+	}
+	n := r.size(field, b, 4, want)
 	if n == 0 {
 		return nil
 	}

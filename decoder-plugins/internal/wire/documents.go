@@ -3,7 +3,7 @@ package wire
 import (
 	"github.com/any-order/a3/core/seq"
 	"github.com/any-order/a3/core/strategy"
-	pb "github.com/any-order/a3/decoder-plugins/proto/v0"
+	pb "github.com/any-order/a3/decoder-plugins/proto/v1"
 )
 
 // EncodeDocuments packs introductions.
@@ -12,27 +12,33 @@ func EncodeDocuments(docs []strategy.Document) *pb.Documents {
 	key := make([]seq.Key, len(docs))
 	length := make([]int32, len(docs))
 	offset := make([]int32, 1, len(docs)+1)
-	var open []int32
+	var open, tokens []int32
 	for i, d := range docs {
 		id[i], key[i], length[i] = d.ID, d.Key, d.Length
-		open = append(open, d.Open...)
+		open, tokens = append(open, d.Open...), append(tokens, d.Tokens...)
 		offset = append(offset, int32(len(open)))
 	}
 	return &pb.Documents{
 		Id: packUint64(id), Key: packUint64(key), Length: packInt32(length),
-		OpenOffset: packInt32(offset), Open: packInt32(open),
+		OpenOffset: packInt32(offset), Open: packInt32(open), Tokens: packInt32(tokens),
 	}
 }
 
 // DecodeDocuments unpacks introductions. Open positions ascend and lie in their
-// document.
-func DecodeDocuments(m *pb.Documents) ([]strategy.Document, error) {
+// document; there are tokens if the strategy reads.
+func DecodeDocuments(m *pb.Documents, text bool) ([]strategy.Document, error) {
 	r := reader{message: "Documents"}
 	id := r.uint64s("id", m.GetId(), -1)
 	key := r.uint64s("key", m.GetKey(), len(id))
 	length := r.int32s("length", m.GetLength(), len(id))
 	open := r.int32s("open", m.GetOpen(), -1)
 	offset := r.offsets("open_offset", m.GetOpenOffset(), len(id), len(open))
+	var tokens []int32
+	if text {
+		tokens = r.int32s("tokens", m.GetTokens(), r.sum("length", length))
+	} else if len(m.GetTokens()) > 0 {
+		r.fail("tokens came for a strategy that does not read")
+	}
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -47,8 +53,53 @@ func DecodeDocuments(m *pb.Documents) ([]strategy.Document, error) {
 			last = p
 		}
 		docs[i] = strategy.Document{ID: id[i], Key: seq.Key(key[i]), Length: length[i], Open: own}
+		if text {
+			docs[i].Tokens, tokens = tokens[:length[i]:length[i]], tokens[length[i]:]
+		}
 	}
 	return docs, nil
+}
+
+// sum adds up lengths, which are not negative.
+func (r *reader) sum(field string, lengths []int32) (total int) {
+	for _, n := range lengths {
+		if n < 0 {
+			r.fail("%s holds %d", field, n)
+			return 0
+		}
+		total += int(n)
+	}
+	return total
+}
+
+// EncodeVocabulary packs what tokens mean.
+func EncodeVocabulary(vocabulary [][]byte) *pb.Vocabulary {
+	offset := make([]int32, 1, len(vocabulary)+1)
+	var text []byte
+	for _, token := range vocabulary {
+		text = append(text, token...)
+		offset = append(offset, int32(len(text)))
+	}
+	return &pb.Vocabulary{Offset: packInt32(offset), Text: text}
+}
+
+// DecodeVocabulary unpacks what tokens mean.
+func DecodeVocabulary(m *pb.Vocabulary) ([][]byte, error) {
+	r := reader{message: "Vocabulary"}
+	n := r.size("offset", m.GetOffset(), 4, -1) - 1
+	if n < 0 {
+		r.fail("offset is empty")
+		return nil, r.err
+	}
+	offset := r.offsets("offset", m.GetOffset(), n, len(m.GetText()))
+	if r.err != nil {
+		return nil, r.err
+	}
+	vocabulary := make([][]byte, n)
+	for i := range vocabulary {
+		vocabulary[i] = m.GetText()[offset[i]:offset[i+1]:offset[i+1]]
+	}
+	return vocabulary, nil
 }
 
 // EncodeIDs packs document ids.

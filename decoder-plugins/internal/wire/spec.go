@@ -2,7 +2,7 @@ package wire
 
 import (
 	"github.com/any-order/a3/core/strategy"
-	pb "github.com/any-order/a3/decoder-plugins/proto/v0"
+	pb "github.com/any-order/a3/decoder-plugins/proto/v1"
 )
 
 // columns pairs the bits of strategy.Columns with their names on the wire.
@@ -19,7 +19,7 @@ var columns = [...]struct {
 
 // EncodeSpec packs a specification. The name travels in DescribeResponse.
 func EncodeSpec(s strategy.Spec) *pb.Spec {
-	m := &pb.Spec{Window: int32(s.Window), Planned: s.Planned}
+	m := &pb.Spec{Window: int32(s.Window), Planned: s.Planned, Top: int32(s.Top), Text: s.Text}
 	for _, c := range columns {
 		if s.Columns&c.bit != 0 {
 			m.Columns = append(m.Columns, c.name)
@@ -30,7 +30,7 @@ func EncodeSpec(s strategy.Spec) *pb.Spec {
 
 // DecodeSpec unpacks and validates the specification of the named strategy.
 func DecodeSpec(m *pb.Spec, name string) (strategy.Spec, error) {
-	s := strategy.Spec{Name: name, Window: int(m.GetWindow()), Planned: m.GetPlanned()}
+	s := strategy.Spec{Name: name, Window: int(m.GetWindow()), Planned: m.GetPlanned(), Top: int(m.GetTop()), Text: m.GetText()}
 next:
 	for _, column := range m.GetColumns() {
 		for _, c := range columns {

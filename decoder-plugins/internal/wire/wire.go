@@ -1,6 +1,6 @@
 // Package wire is what the two ends of the protocol share: the handshake, the limit
 // on messages, and the translation between the slices of core/strategy and the raw
-// columns of decoder-plugins/proto/v0, checked in both directions.
+// columns of decoder-plugins/proto/v1, checked in both directions.
 //
 // Whatever a decoder returns has columns that agree in length and offsets that lie
 // in bounds: code behind it indexes without further checks. It does not know the
@@ -13,8 +13,8 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 )
 
-// Version is the protocol's major version: that of the package a3.strategy.v0.
-const Version = 0
+// Version is the protocol's major version: that of the package a3.strategy.v1.
+const Version = 1
 
 // ServiceName is the name under which the host asks go-plugin for the strategy.
 const ServiceName = "strategy"

@@ -2,7 +2,9 @@ package wire
 
 import (
 	"errors"
+	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +13,7 @@ import (
 
 	"github.com/any-order/a3/core/seq"
 	"github.com/any-order/a3/core/strategy"
-	pb "github.com/any-order/a3/decoder-plugins/proto/v0"
+	pb "github.com/any-order/a3/decoder-plugins/proto/v1"
 )
 
 // ascending draws distinct ascending positions below n.
@@ -39,7 +41,7 @@ func documents() *rapid.Generator[[]strategy.Document] {
 func TestDocumentsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := documents().Draw(t, "documents")
-		got, err := DecodeDocuments(EncodeDocuments(want))
+		got, err := DecodeDocuments(EncodeDocuments(want), false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,52 +76,138 @@ func TestPlansRoundTrip(t *testing.T) {
 
 func TestStepRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		want := observation(t)
-		columns := strategy.ColumnProb | strategy.ColumnToken
-		got, err := DecodeObservation(EncodeObservation(want), columns)
+		spec := strategy.Spec{
+			Name: "s", Columns: strategy.Columns(rapid.IntRange(0, int(strategy.ColumnAll)).Draw(t, "columns")),
+			Top: rapid.IntRange(0, 2).Draw(t, "top"), Text: rapid.Bool().Draw(t, "text"),
+		}
+		docs := documents().Draw(t, "documents")
+		for i := range docs {
+			docs[i].ID = uint64(i) * 3
+			if spec.Text {
+				docs[i].Tokens = rapid.SliceOfN(rapid.Int32Range(-1, 9), int(docs[i].Length), int(docs[i].Length)).Draw(t, "tokens")
+			}
+		}
+		here, there := make(Memory), make(Memory)
+		here.Begin(docs)
+		introduced, err := DecodeDocuments(EncodeDocuments(docs), spec.Text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !equal(got.Doc, want.Doc) || !equal(got.Step, want.Step) || !equal(got.Remain, want.Remain) ||
-			!equal(got.Offset, want.Offset) || !equal(got.Position, want.Position) ||
-			!equal(got.Token, want.Token) || !equal(got.Prob, want.Prob) {
-			t.Fatalf("got %+v, want %+v", got, want)
-		}
-		if got.MaxProb != nil || got.Entropy != nil || got.Margin != nil {
-			t.Fatal("columns appeared that were not subscribed to")
-		}
-
-		// A decision that commits all rows and proposes them again is well-formed here.
-		dec := &strategy.Decision{
-			CommitOffset: want.Offset, Commit: want.Position, Token: want.Token,
-			ProposeOffset: want.Offset, Propose: want.Position,
-		}
-		back, err := DecodeDecision(EncodeDecision(dec), len(want.Doc))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !equal(back.CommitOffset, dec.CommitOffset) || !equal(back.Commit, dec.Commit) || !equal(back.Token, dec.Token) ||
-			!equal(back.ProposeOffset, dec.ProposeOffset) || !equal(back.Propose, dec.Propose) {
-			t.Fatalf("got %+v, want %+v", back, dec)
+		there.Begin(introduced)
+		for range 4 {
+			want := observation(t, spec, docs)
+			got, err := DecodeObservation(EncodeObservation(want, here), spec, there)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(normal(got), normal(want)) {
+				t.Fatalf("got\n%+v, want\n%+v", got, want)
+			}
+			dec := decision(t, len(docs))
+			back, err := DecodeDecision(EncodeDecision(dec, want.Doc, there), want.Doc, here)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for d := range docs {
+				if !reflect.DeepEqual(back.At(d), dec.At(d)) {
+					t.Fatalf("document %d: got %+v, want %+v", d, back.At(d), dec.At(d))
+				}
+			}
+			if rapid.Bool().Draw(t, "doubt") {
+				here.Doubt(want.Doc)
+			}
 		}
 	})
 }
 
-func observation(t *rapid.T) *strategy.Observation {
+// normal takes nil and empty columns, and zero ones that may be absent, for the same.
+func normal(o *strategy.Observation) strategy.Observation {
+	n := *o
+	if len(n.Position) == 0 {
+		n.Position, n.Token, n.Prob, n.MaxProb, n.Entropy, n.Margin, n.TopToken, n.TopLogProb = nil, nil, nil, nil, nil, nil, nil, nil
+	}
+	if len(n.Doc) == 0 {
+		n.Doc, n.Step, n.Remain, n.Known, n.Kind, n.Accepted = nil, nil, nil, nil, nil, nil
+	}
+	n.State, n.Known = nil, nil
+	for d := range n.Doc {
+		n.State = append(n.State, append([]byte{}, o.StateOf(d)...))
+		if o.Known != nil {
+			n.Known = append(n.Known, append([]int32{}, o.Known[d]...))
+		}
+	}
+	return n
+}
+
+// observation draws one of the documents. States are those of a strategy that is told of
+// all changes; tokens change at random.
+func observation(t *rapid.T, spec strategy.Spec, docs []strategy.Document) *strategy.Observation {
 	o := &strategy.Observation{Offset: []int32{0}}
-	for range rapid.IntRange(0, 4).Draw(t, "documents") {
+	large := rapid.Bool().Draw(t, "large positions")
+	for _, doc := range docs {
 		rows := ascending(t, 8)
-		o.Doc = append(o.Doc, rapid.Uint64().Draw(t, "doc"))
+		o.Doc = append(o.Doc, doc.ID)
 		o.Step = append(o.Step, rapid.Int32Range(0, 9).Draw(t, "step"))
 		o.Remain = append(o.Remain, int32(len(rows)))
-		o.Position = append(o.Position, rows...)
+		for _, p := range rows {
+			if large {
+				p += 65_533
+			}
+			o.Position = append(o.Position, p)
+		}
 		o.Offset = append(o.Offset, int32(len(o.Position)))
-		for range rows {
-			o.Token = append(o.Token, rapid.Int32Range(-1, 99).Draw(t, "token"))
-			o.Prob = append(o.Prob, rapid.Float32Range(0, 1).Draw(t, "prob"))
+		if spec.Text {
+			o.Known = append(o.Known, rapid.SliceOfN(rapid.Int32Range(-1, 9), int(doc.Length), int(doc.Length)).Draw(t, "known"))
+		}
+	}
+	n := len(o.Position)
+	column := func(bit strategy.Columns) []float32 {
+		if spec.Columns&bit == 0 {
+			return nil
+		}
+		return rapid.SliceOfN(rapid.Float32Range(0, 1), n, n).Draw(t, "column")
+	}
+	if spec.Columns&strategy.ColumnToken != 0 {
+		o.Token = rapid.SliceOfN(rapid.Int32Range(-1, 99), n, n).Draw(t, "token")
+	}
+	o.Prob, o.MaxProb = column(strategy.ColumnProb), column(strategy.ColumnMaxProb)
+	o.Entropy, o.Margin = column(strategy.ColumnEntropy), column(strategy.ColumnMargin)
+	if spec.Top > 0 {
+		o.TopToken = rapid.SliceOfN(rapid.Int32Range(-1, 99), n*spec.Top, n*spec.Top).Draw(t, "top")
+		o.TopLogProb = rapid.SliceOfN(rapid.Float32Range(-9, 0), n*spec.Top, n*spec.Top).Draw(t, "top")
+	}
+	some := func(what string) bool { return len(docs) > 0 && rapid.Bool().Draw(t, what) }
+	if some("kinds") {
+		o.Kind = slices.Repeat([]strategy.Kind{strategy.Proposed, strategy.Checked}, len(docs))[:len(docs)]
+	}
+	if some("accepted") {
+		o.Accepted = rapid.SliceOfN(rapid.Int32Range(0, 9), len(docs), len(docs)).Draw(t, "accepted")
+	}
+	if some("states") {
+		for range docs {
+			o.State = append(o.State, rapid.SliceOfN(rapid.Byte(), 0, 2).Draw(t, "state"))
 		}
 	}
 	return o
+}
+
+// decision draws one about n documents, of the right shape.
+func decision(t *rapid.T, n int) *strategy.Decision {
+	some := rapid.SliceOfN(rapid.Int32Range(0, 99), 0, 2)
+	dec := &strategy.Decision{CommitOffset: []int32{0}}
+	for range n {
+		c := strategy.Choice{Commit: some.Draw(t, "commit")}
+		if rapid.Bool().Draw(t, "more") {
+			c.Token = slices.Clone(c.Commit)
+			c.Reopen, c.Check, c.Propose = some.Draw(t, "reopen"), some.Draw(t, "check"), some.Draw(t, "propose")
+			c.Draft = some.Draw(t, "draft")
+			c.DraftToken = slices.Clone(c.Draft)
+			c.Bias = []strategy.Bias{{Position: 1, Token: 2, Value: float32(math.Inf(-1))}, {Position: 3, Token: 4, Value: 5}}
+			c.State = rapid.SliceOfN(rapid.Byte(), 0, 2).Draw(t, "state")
+		}
+		dec.Append(c)
+	}
+	return dec
 }
 
 // equal takes nil and empty for the same.
@@ -128,7 +216,7 @@ func equal[T comparable](a, b []T) bool {
 }
 
 func TestSpecRoundTrip(t *testing.T) {
-	want := strategy.Spec{Name: "s", Columns: strategy.ColumnMargin | strategy.ColumnToken, Window: 7, Planned: true}
+	want := strategy.Spec{Name: "s", Columns: strategy.ColumnMargin | strategy.ColumnToken, Window: 7, Top: 3, Planned: true, Text: true}
 	got, err := DecodeSpec(EncodeSpec(want), "s")
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
@@ -142,6 +230,7 @@ func TestSpecRoundTrip(t *testing.T) {
 		{Columns: []pb.Column{pb.Column_COLUMN_UNSPECIFIED}},
 		{Columns: []pb.Column{99}},
 		{Window: -1},
+		{Top: 65},
 	} {
 		if _, err := DecodeSpec(m, "s"); err == nil {
 			t.Errorf("%v is accepted", m)
@@ -153,19 +242,23 @@ func TestMalformed(t *testing.T) {
 	docs := func(change func(*pb.Documents)) error {
 		m := EncodeDocuments([]strategy.Document{{ID: 1, Length: 4, Open: []int32{1, 3}}, {ID: 2, Length: 2, Open: []int32{0}}})
 		change(m)
-		_, err := DecodeDocuments(m)
+		_, err := DecodeDocuments(m, len(m.Tokens) > 0)
 		return err
 	}
-	decision := func(m *pb.Decision) error { _, err := DecodeDecision(m, 1); return err }
+	decision := func(m *pb.Decision) error { _, err := DecodeDecision(m, []uint64{1}, Memory{}); return err }
 	plans := func(m *pb.Plans) error { _, err := DecodePlans(m, 1); return err }
 	observe := func(change func(*pb.Observation)) error {
+		memory := make(Memory)
+		memory.Begin([]strategy.Document{{ID: 1, Length: 3, Tokens: []int32{7, -1, -1}}})
 		m := EncodeObservation(&strategy.Observation{
 			Doc: []uint64{1}, Step: []int32{0}, Remain: []int32{2}, Offset: []int32{0, 2}, Position: []int32{1, 2}, Prob: []float32{1, 1},
-		})
+			Known: [][]int32{{7, -1, 5}},
+		}, memory)
 		change(m)
-		_, err := DecodeObservation(m, strategy.ColumnProb)
+		_, err := DecodeObservation(m, strategy.Spec{Name: "s", Columns: strategy.ColumnProb, Text: true}, memory)
 		return err
 	}
+	vocabulary := func(m *pb.Vocabulary) error { _, err := DecodeVocabulary(m); return err }
 	for _, c := range []struct {
 		name string
 		err  error
@@ -180,10 +273,21 @@ func TestMalformed(t *testing.T) {
 		{"open outside", docs(func(m *pb.Documents) { m.Open = packInt32([]int32{1, 4, 0}) }), "open position 4"},
 		{"open twice", docs(func(m *pb.Documents) { m.Open = packInt32([]int32{1, 1, 0}) }), "open position 1 follows 1"},
 		{"unchanged observation", observe(func(*pb.Observation) {}), ""},
-		{"column missing", observe(func(m *pb.Observation) { m.Prob = nil }), "prob has 0 rows, want 2"},
-		{"column uninvited", observe(func(m *pb.Observation) { m.Entropy = m.Prob }), "entropy has 2 rows, want 0"},
+		{"column missing", observe(func(m *pb.Observation) { m.Prob = nil }), "prob has 0 entries, want 2"},
+		{"column uninvited", observe(func(m *pb.Observation) { m.Entropy = m.Prob }), "entropy has 2 entries, want 0"},
 		{"positions descend", observe(func(m *pb.Observation) { m.Position = packInt32([]int32{2, 1}) }), "position 1 follows 2"},
-		{"rows outside", observe(func(m *pb.Observation) { m.Offset = packInt32([]int32{0, 3}) }), "runs from 0 to 3, want 0 to 2"},
+		{"rows outside", observe(func(m *pb.Observation) { m.Offset = packInt32([]int32{0, 3}) }), "position has 1 elements, want 3"},
+		{"stranger", observe(func(m *pb.Observation) { m.Doc = packUint64([]uint64{2}) }), "document 2 was not introduced"},
+		{"kind", observe(func(m *pb.Observation) { m.Kind = []byte{2} }), "kind is 2"},
+		{"state of nobody", observe(func(m *pb.Observation) { m.State = []*pb.State{{Index: 1}} }), "state of document 1 of 1"},
+		{"known outside", observe(func(m *pb.Observation) { m.KnownPosition = packInt32([]int32{3}) }), "known_position 3 lies outside a document of 3"},
+		{"known without offsets", observe(func(m *pb.Observation) { m.KnownOffset = nil }), "known_offset has 0 elements"},
+		{"negative length", docs(func(m *pb.Documents) { m.Length, m.Tokens = packInt32([]int32{-1, 3}), packInt32([]int32{0}) }), "length holds -1"},
+		{"tokens of some", docs(func(m *pb.Documents) { m.Tokens = packInt32([]int32{1}) }), "tokens has 1 elements, want 6"},
+		{"no vocabulary", vocabulary(&pb.Vocabulary{}), "offset is empty"},
+		{"vocabulary beyond its text", vocabulary(&pb.Vocabulary{Offset: packInt32([]int32{0, 2}), Text: []byte("a")}), "want 0 to 1"},
+		{"state of no document", decision(&pb.Decision{CommitOffset: packInt32([]int32{0, 0}), State: []*pb.State{{Index: -1}}}), "state of document -1 of 1"},
+		{"bias short", decision(&pb.Decision{CommitOffset: packInt32([]int32{0, 0}), BiasOffset: packInt32([]int32{0, 1}), BiasPosition: packInt32([]int32{1}), BiasToken: packInt32([]int32{1})}), "bias_value has 0 elements, want 1"},
 		{"empty decision", decision(&pb.Decision{}), "commit_offset has 0 elements, want 2"},
 		{"tokens short", decision(&pb.Decision{CommitOffset: packInt32([]int32{0, 2}), Commit: packInt32([]int32{1, 2}), Token: packInt32([]int32{1})}), "token has 1 elements"},
 		{"propose without offsets", decision(&pb.Decision{CommitOffset: packInt32([]int32{0, 0}), Propose: packInt32([]int32{1})}), "propose_offset has 0"},
@@ -216,7 +320,11 @@ func FuzzResponse(f *testing.F) {
 		f.Add(b, uint8(1))
 	}
 	seed(&pb.Response{Batch: 1, Answer: &pb.Response_Plans{Plans: EncodePlans([]strategy.Plan{{{1}, {0}}})}})
-	seed(&pb.Response{Batch: 1, Answer: &pb.Response_Decision{Decision: EncodeDecision(&strategy.Decision{CommitOffset: []int32{0, 1}, Commit: []int32{0}})}})
+	seed(&pb.Response{Batch: 1, Answer: &pb.Response_Decision{Decision: EncodeDecision(&strategy.Decision{CommitOffset: []int32{0, 1}, Commit: []int32{0}}, nil, nil)}})
+	full := &strategy.Decision{}
+	full.Append(strategy.Choice{Draft: []int32{1}, DraftToken: []int32{2}, Propose: []int32{0}, State: []byte("s"),
+		Bias: []strategy.Bias{{Position: 1, Token: 3, Value: 1}}})
+	seed(&pb.Response{Batch: 1, Answer: &pb.Response_Decision{Decision: EncodeDecision(full, nil, nil)}})
 	seed(&pb.Response{Answer: &pb.Response_Error{Error: "no"}})
 	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
 		r := new(pb.Response)
@@ -229,16 +337,19 @@ func FuzzResponse(f *testing.F) {
 				_ = strategy.CheckPlan("s", doc, p) // must not panic
 			}
 		}
-		dec, err := DecodeDecision(r.GetDecision(), int(n))
+		dec, err := DecodeDecision(r.GetDecision(), make([]uint64, n), make(Memory))
 		if err != nil {
 			return
 		}
-		if err := dec.Check("s", int(n)); err != nil {
+		if err := dec.CheckShape("s", int(n)); err != nil {
 			t.Fatalf("decoded, but of the wrong shape: %v", err)
 		}
+		ledger := strategy.NewLedger(0, []int32{0, 1})
+		obs := strategy.Observation{Doc: make([]uint64, n), Step: make([]int32, n), Offset: make([]int32, n+1)}
 		for d := range int(n) {
-			obs := strategy.Observation{Doc: make([]uint64, n), Step: make([]int32, n), Offset: make([]int32, n+1), Position: nil}
-			_ = strategy.CheckDecision("s", &obs, dec, d, 10, func(int32) bool { return true })
+			if ledger.Check("s", &obs, d, dec.At(d), 10) == nil { // must not panic
+				ledger.Apply(dec.At(d))
+			}
 		}
 	})
 }
@@ -255,20 +366,31 @@ func FuzzRequest(f *testing.F) {
 	seed(&pb.Request{Call: &pb.Request_Begin{Begin: EncodeDocuments([]strategy.Document{{ID: 1, Length: 3, Open: []int32{0, 2}}})}})
 	seed(&pb.Request{Call: &pb.Request_Next{Next: EncodeObservation(&strategy.Observation{
 		Doc: []uint64{1}, Step: []int32{0}, Remain: []int32{1}, Offset: []int32{0, 1}, Position: []int32{0}, Prob: []float32{1},
-	})}})
+	}, nil)}})
+	seed(&pb.Request{Call: &pb.Request_Vocabulary{Vocabulary: EncodeVocabulary([][]byte{nil, []byte("a")})}})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := new(pb.Request)
 		if proto.Unmarshal(b, r) != nil {
 			return
 		}
-		if docs, err := DecodeDocuments(r.GetBegin()); err == nil {
-			if again, err := DecodeDocuments(EncodeDocuments(docs)); err != nil || len(again) != len(docs) {
+		text := len(r.GetBegin().GetTokens()) > 0
+		if docs, err := DecodeDocuments(r.GetBegin(), text); err == nil {
+			if again, err := DecodeDocuments(EncodeDocuments(docs), text); err != nil || len(again) != len(docs) {
 				t.Fatalf("accepted documents do not survive: %v", err)
 			}
 		}
-		if o, err := DecodeObservation(r.GetNext(), strategy.ColumnProb); err == nil {
-			if err := o.Check(strategy.ColumnProb); err != nil {
-				t.Fatal(err)
+		if vocabulary, err := DecodeVocabulary(r.GetVocabulary()); err == nil {
+			if again, err := DecodeVocabulary(EncodeVocabulary(vocabulary)); err != nil || len(again) != len(vocabulary) {
+				t.Fatalf("an accepted vocabulary does not survive: %v", err)
+			}
+		}
+		for _, spec := range []strategy.Spec{{Columns: strategy.ColumnProb}, {Columns: strategy.ColumnProb, Top: 1, Text: true}} {
+			memory := make(Memory)
+			memory.Begin([]strategy.Document{{ID: 1, Length: 3, Tokens: []int32{1, 2, -1}}})
+			if o, err := DecodeObservation(r.GetNext(), spec, memory); err == nil {
+				if err := o.Check(spec); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 	})

@@ -10,7 +10,7 @@ import (
 
 // TestGeneratedCodeIsCurrent fails when a .proto file was changed and not compiled.
 func TestGeneratedCodeIsCurrent(t *testing.T) {
-	const dir = "../v0"
+	const dir = "../v1"
 	want, err := generate(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)

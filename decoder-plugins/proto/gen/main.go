@@ -2,7 +2,7 @@
 // needs no protoc: the compiler is a Go library, and the two code generators are
 // tools of this module.
 //
-//	go run ./decoder-plugins/proto/gen decoder-plugins/proto/v0
+//	go run ./decoder-plugins/proto/gen decoder-plugins/proto/v1
 package main
 
 import (
