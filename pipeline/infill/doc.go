@@ -45,7 +45,8 @@
 // start and end are byte offsets in the output text; tokens is a count; logprob is
 // the natural logarithm of the model's own probability, summed over the blank, and
 // over all blanks (of the final groups, if a strategy reopened positions: stats then
-// says how many, as "reopened"); order holds the step in which each token was committed. A blank
+// says how many, as "reopened"); order holds the
+// step in which each token was committed. A blank
 // that replaced text has it as "replaced". Where a text is not valid UTF-8, its
 // bytes stand beside it as "bytes_b64" ("replaced_b64"); offsets count those bytes.
 // An output record is a valid input record: its blanks would be filled anew. (It is
