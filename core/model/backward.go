@@ -21,7 +21,7 @@ func (ws *Workspace) backward(b *Batch, g *Gradient, shard int) {
 	x := kernels.NewMat(ws.inputs[c.Layers], rows, c.Hidden)
 	dnormed := kernels.NewMat(ws.dnormed, rows-scored, c.Hidden)
 	k.RMSNormGrad(dx.RowsOf(scored, rows), dnormed, x.RowsOf(scored, rows), m.w.norm, ws.rstd[scored:], ws.zeroWeight())
-	g.inTurn(turnNorm, shard, func() { k.Axpy(g.Params.Norm, ws.dweight, 1) })
+	g.inTurn(turnNorm, shard, func() { addNorm(k, g.Params.Norm, ws.dweight) })
 
 	for l := c.Layers - 1; l >= 0; l-- {
 		first := ws.first(b, l)
@@ -40,13 +40,13 @@ func (ws *Workspace) backward(b *Batch, g *Gradient, shard int) {
 	g.inTurn(turnEmbed, shard, func() {
 		for r, t := range b.Token {
 			if t != c.PadToken {
-				k.Axpy(g.lookups.Row(int(t)), dx.Row(r), 1)
+				g.lookup(k, t, dx.Row(r), 1)
 			}
 		}
 		for r := content; r < rows; r++ {
 			k.Axpy(g.Params.Query, dx.Row(r), 1)
 			if t, ok := b.copied(r - content); ok && t != c.PadToken {
-				k.Axpy(g.lookups.Row(int(t)), dx.Row(r), b.Copy)
+				g.lookup(k, t, dx.Row(r), b.Copy)
 			}
 		}
 	})
@@ -82,12 +82,12 @@ func (ws *Workspace) feedForwardGrad(l int, a *activations, dx kernels.Mat, firs
 		k.RMSNormGrad(out, dnorm, in, w.normPost, a.rstdPost[from:to], dweight)
 	})
 	g.inTurn(turnLayers+2*l+1, shard, func() {
-		p, add := &g.Params.Layers[l], shard > 0
+		add := shard > 0
 		active := func(r kernels.Rows) kernels.Rows { return r.Slice(first, rows) }
-		k.MulTransposed(p.Down, active(dy), active(ffn), add, &ws.s)
-		k.MulTransposed(p.Gate, active(dgate), active(normed), add, &ws.s)
-		k.MulTransposed(p.Up, active(dup), active(normed), add, &ws.s)
-		k.Axpy(p.NormPost, dweight, 1)
+		ws.linearGrad(g, l, mapDown, active(dy), active(ffn), add)
+		ws.linearGrad(g, l, mapGate, active(dgate), active(normed), add)
+		ws.linearGrad(g, l, mapUp, active(dup), active(normed), add)
+		addNorm(k, g.Params.Layers[l].NormPost, dweight)
 	})
 }
 
@@ -150,11 +150,11 @@ func (ws *Workspace) attentionGrad(b *Batch, l int, a *activations, x, dx kernel
 		k.RMSNormGrad(dx.RowsOf(from, to), dnorm, in, w.normIn, a.rstdIn[from:to], dweight)
 	})
 	g.inTurn(turnLayers+2*l, shard, func() {
-		p, add := &g.Params.Layers[l], shard > 0
-		k.MulTransposed(p.O, dy.Slice(first, rows), a.att.Slice(first, rows), add, &ws.s)
-		k.MulTransposed(p.Q, dqRows.Slice(first, rows), normed.Slice(first, rows), add, &ws.s)
-		k.MulTransposed(p.K, dkRows, normed.Slice(0, content), add, &ws.s)
-		k.MulTransposed(p.V, dvRows, normed.Slice(0, content), add, &ws.s)
-		k.Axpy(p.NormIn, dweight, 1)
+		add := shard > 0
+		ws.linearGrad(g, l, mapO, dy.Slice(first, rows), a.att.Slice(first, rows), add)
+		ws.linearGrad(g, l, mapQ, dqRows.Slice(first, rows), normed.Slice(first, rows), add)
+		ws.linearGrad(g, l, mapK, dkRows, normed.Slice(0, content), add)
+		ws.linearGrad(g, l, mapV, dvRows, normed.Slice(0, content), add)
+		addNorm(k, g.Params.Layers[l].NormIn, dweight)
 	})
 }

@@ -13,7 +13,7 @@ import (
 type Gradient struct {
 	Params *Params // the sum, after Finish
 
-	lookups kernels.Mat // [V, H] of the embeddings as they are looked up; Params.Embed itself if the head is not tied to it
+	lookups kernels.Mat // [V, H] of the embeddings as they are looked up; Params.Embed itself if the head is not tied to it; empty if they are frozen
 	tied    bool
 	turns   []turn
 }
@@ -36,9 +36,9 @@ const (
 // NewGradient returns a gradient buffer for the model.
 func (m *Model) NewGradient() *Gradient {
 	c := &m.Config
-	g := &Gradient{Params: NewParams(c), tied: c.Tied}
+	g := &Gradient{Params: m.NewParams()}
 	g.lookups = g.Params.Embed
-	if c.Tied { // the head adds to the same tensor first, and in an order of its own
+	if g.tied = c.Tied && g.lookups.Data != nil; g.tied { // the head adds to the same tensor first, and in an order of its own
 		g.lookups = kernels.NewMat(kernels.Aligned(c.Vocab*c.Hidden), c.Vocab, c.Hidden)
 	}
 	g.turns = make([]turn, turnLayers+2*c.Layers+len(m.w.headBack))
@@ -84,4 +84,18 @@ func (g *Gradient) inTurn(i, shard int, add func()) {
 	t.next++
 	t.mu.Unlock()
 	t.cond.Broadcast()
+}
+
+// lookup adds a row's gradient to the embedding that it was looked up from, if that is trained.
+func (g *Gradient) lookup(k *kernels.Kernels, token int32, dx []float32, by float32) {
+	if g.lookups.Data != nil {
+		k.Axpy(g.lookups.Row(int(token)), dx, by)
+	}
+}
+
+// addNorm adds the gradient of a norm's weights, if they are trained.
+func addNorm(k *kernels.Kernels, sum, dweight []float32) {
+	if sum != nil {
+		k.Axpy(sum, dweight, 1)
+	}
 }

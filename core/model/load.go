@@ -91,16 +91,23 @@ func Load(c Config, f *checkpoint.File, k *kernels.Kernels, t kernels.Type) (*Mo
 
 // LoadTrainable builds a model that can be trained from a checkpoint. A plain Llama has no
 // query embedding: it is zero then, and InitQuery gives it another start.
-func LoadTrainable(c Config, f *checkpoint.File, k *kernels.Kernels, t kernels.Type) (*Model, error) {
+//
+// What is not trained is read into packed weights alone. If there is such, the file must
+// stay open as long as the model is trained or written; adapters are zero: see InitAdapters.
+func LoadTrainable(c Config, f *checkpoint.File, k *kernels.Kernels, t kernels.Type, trained Trained) (*Model, error) {
 	if err := checkShapes(&c, f, true); err != nil {
 		return nil, err
 	}
-	m, err := New(c, k, t)
+	if err := trained.validateFor(&c); err != nil {
+		return nil, err
+	}
+	m, err := newTrainable(c, k, t, trained)
 	if err != nil {
 		return nil, err
 	}
+	m.base = f
 	for _, t := range m.Params.Tensors {
-		if t.Name == QueryEmbed && !f.Has(QueryEmbed) {
+		if t.Name == QueryEmbed && !f.Has(QueryEmbed) || !trained.trains(t.part) {
 			continue
 		}
 		if err := f.Float32(t.Name, t.Data); err != nil {
@@ -110,8 +117,41 @@ func LoadTrainable(c Config, f *checkpoint.File, k *kernels.Kernels, t kernels.T
 	if err := m.CheckFinite(); err != nil {
 		return nil, err
 	}
+	if err := m.readFrozen(); err != nil {
+		return nil, err
+	}
 	m.Pack()
 	return m, nil
+}
+
+// readFrozen fills the weights that are not trained.
+func (m *Model) readFrozen() error {
+	r := reader{f: m.base, k: m.k}
+	embed, norm, head := m.shapes[0], m.shapes[2+m.Config.Layers*layerShapes], m.shapes[len(m.shapes)-1]
+	if m.Config.Tied {
+		head = embed
+	}
+	if m.w.master == nil && !m.Config.Tied {
+		m.w.embed = r.rows(m.Type, embed)
+	}
+	if m.w.norm == nil {
+		m.w.norm = r.vector(norm)
+	}
+	if m.Params.Head.Data == nil {
+		r.pieces(head, headChunk, func(from, _ int, w kernels.Mat) { m.w.packHead(m.k, from/headChunk, w, &r.s) })
+	}
+	for i := range m.w.layers {
+		l, norms := &m.w.layers[i], m.shapes[2+i*layerShapes:]
+		if l.normIn == nil {
+			l.normIn, l.normPost = r.vector(norms[0]), r.vector(norms[1])
+		}
+		for j, w := range m.Params.Layers[i].linear() {
+			if s := linearShapes(m.shapes, i)[j]; w.Data == nil {
+				r.pieces(s, s.dims[0], func(_, _ int, w kernels.Mat) { m.packLinear(i, j, w, &r.s) })
+			}
+		}
+	}
+	return r.err
 }
 
 // checkShapes compares the shapes before memory is allocated for them: a configuration
@@ -170,11 +210,11 @@ func (r *reader) vector(s shape) []float32 {
 	return v
 }
 
-// pieces reads a matrix, a few rows at a time.
-func (r *reader) pieces(s shape, use func(from, to int, w kernels.Mat)) {
+// pieces reads a matrix, so many rows at a time.
+func (r *reader) pieces(s shape, n int, use func(from, to int, w kernels.Mat)) {
 	rows, cols := s.dims[0], s.dims[1]
-	for from := 0; from < rows; from += pieceRows {
-		to := min(from+pieceRows, rows)
+	for from := 0; from < rows; from += n {
+		to := min(from+n, rows)
 		w := growMat(&r.buf, to-from, cols)
 		r.read(s, from*cols, w.Data)
 		if r.err != nil {
@@ -185,7 +225,7 @@ func (r *reader) pieces(s shape, use func(from, to int, w kernels.Mat)) {
 }
 
 func (r *reader) panels(p *kernels.Panels, s shape) {
-	r.pieces(s, func(from, to int, w kernels.Mat) {
+	r.pieces(s, pieceRows, func(from, to int, w kernels.Mat) {
 		part := p.Columns(from, to)
 		part.PackTransposed(r.k, w, &r.s)
 	})
@@ -193,7 +233,7 @@ func (r *reader) panels(p *kernels.Panels, s shape) {
 
 func (r *reader) rows(t kernels.Type, s shape) kernels.Rows {
 	out := kernels.NewRows(t.RowType(), s.dims[0], s.dims[1])
-	r.pieces(s, func(from, to int, w kernels.Mat) { r.k.Convert(out.Slice(from, to), w) })
+	r.pieces(s, pieceRows, func(from, to int, w kernels.Mat) { r.k.Convert(out.Slice(from, to), w) })
 	return out
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/any-order/a3/core/kernels"
 )
 
-func file(t *testing.T, tensors []checkpoint.Tensor) *checkpoint.File {
+func file(t testing.TB, tensors []checkpoint.Tensor) *checkpoint.File {
 	t.Helper()
 	var b bytes.Buffer
 	if err := checkpoint.Write(&b, tensors, nil); err != nil {

@@ -80,7 +80,9 @@ func (ws *Workspace) headGrad(b *Batch, final kernels.Rows, g *Gradient, shard i
 			k.Mul(dnormed.RowsOf(from, to), dlogits.Slice(from, to), back, v0 > 0, &ws.s)
 		})
 		g.inTurn(turnLayers+2*c.Layers+i, shard, func() {
-			k.MulTransposed(g.Params.Head.RowsOf(v0, v1), dlogits, final, shard > 0, &ws.s)
+			if head := g.Params.Head; head.Data != nil {
+				k.MulTransposed(head.RowsOf(v0, v1), dlogits, final, shard > 0, &ws.s)
+			}
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/any-order/a3/core/checkpoint"
 	"github.com/any-order/a3/core/kernels"
 )
 
@@ -21,16 +22,24 @@ import (
 type Model struct {
 	Config Config
 	Type   kernels.Type // what products are computed in
-	Params *Params      // the float32 weights; nil in a model that is only read
+	Params *Params      // the float32 weights that are trained; nil in a model that is only read
 
-	k    *kernels.Kernels
-	rope *rope
-	w    weights
+	Trained Trained          // what is trained
+	base    *checkpoint.File // of the weights that are not
+
+	k      *kernels.Kernels
+	rope   *rope
+	w      weights
+	shapes []shape // of all tensors
 }
 
 // New returns a model that can be trained, with zero weights; fill Params, then call
 // Pack. The type is Float32 or BF16: float32 weights stay the master copy.
 func New(c Config, k *kernels.Kernels, t kernels.Type) (*Model, error) {
+	return newTrainable(c, k, t, Trained{})
+}
+
+func newTrainable(c Config, k *kernels.Kernels, t kernels.Type, trained Trained) (*Model, error) {
 	if t != kernels.Float32 && t != kernels.BF16 {
 		return nil, fmt.Errorf("a model is trained in %s or %s, not in %q", kernels.Float32, kernels.BF16, t)
 	}
@@ -38,11 +47,15 @@ func New(c Config, k *kernels.Kernels, t kernels.Type) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Params = NewParams(&m.Config)
+	m.Trained = trained
+	m.Params = m.NewParams()
 	m.w = newWeights(&m.Config, t)
-	m.w.readMaster(m.Params, &m.Config)
+	m.w.readMaster(m.Params, &m.Config, &m.Trained)
 	return m, nil
 }
+
+// NewParams returns zeros in the place of Params: gradients or moments.
+func (m *Model) NewParams() *Params { return newParams(&m.Config, m.Trained.shapes(m.shapes)) }
 
 func newModel(c Config, k *kernels.Kernels, t kernels.Type) (*Model, error) {
 	if err := c.Validate(); err != nil {
@@ -51,27 +64,32 @@ func newModel(c Config, k *kernels.Kernels, t kernels.Type) (*Model, error) {
 	if c.Residual == "" {
 		c.Residual = ResidualLlama
 	}
-	return &Model{Config: c, Type: t, k: k, rope: newRope(&c)}, nil
+	return &Model{Config: c, Type: t, k: k, rope: newRope(&c), shapes: c.shapes()}, nil
 }
 
 // Pack prepares the weights for products, after Params have changed.
 func (m *Model) Pack() {
-	var s kernels.Scratch
+	ws := m.NewWorkspace()
 	for i := range m.Parts() {
-		m.PackPart(i, &s)
+		m.PackPart(i, ws)
 	}
 }
 
 // Parts is the number of independent parts that PackPart prepares.
 func (m *Model) Parts() int { return m.Config.Layers + 1 }
 
-// PackPart prepares one part of the weights: layer i, or the head.
-func (m *Model) PackPart(i int, s *kernels.Scratch) {
+// PackPart prepares one part of the weights, layer i or the head, but for what is frozen,
+// with the temporary memory of ws.
+func (m *Model) PackPart(i int, ws *Workspace) {
 	if i < m.Config.Layers {
-		m.w.layers[i].pack(m.k, &m.Params.Layers[i], s)
+		m.packLayer(i, ws)
 		return
 	}
-	m.w.packHead(m.k, m.Params.Head, s)
+	if head := m.Params.Head; head.Data != nil {
+		for i, at := 0, 0; at < head.Rows; i, at = i+1, at+headChunk {
+			m.w.packHead(m.k, i, head.RowsOf(at, min(at+headChunk, head.Rows)), &ws.s)
+		}
+	}
 }
 
 // Kernels returns the kernels the model computes with.

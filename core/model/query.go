@@ -34,7 +34,8 @@ func (p *Params) InitQuery(how QueryInit, seed uint64, bos int32) error {
 	}
 	switch how {
 	case QueryRandom:
-		p.draw(queryTensor, seed, p.Tensors[queryTensor].initStd())
+		t := p.tensor(QueryEmbed)
+		t.draw(seed, t.initStd())
 	case QueryZero, QueryCopy:
 		clear(p.Query)
 	case QueryMean:

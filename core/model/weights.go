@@ -9,7 +9,7 @@ type weights struct {
 	layers      []layerWeights
 	norm, query []float32 // [H]
 	embed       kernels.Rows
-	master      *kernels.Mat      // of the embeddings, instead of embed; nil in a model that is only read
+	master      *kernels.Mat      // of the embeddings, instead of embed; nil if they are not trained
 	head        *kernels.Panels   // [H, V]
 	headBack    []*kernels.Panels // [headChunk, H] each
 	typ         kernels.Type
@@ -20,6 +20,7 @@ type layerWeights struct {
 	normIn, normPost []float32 // [H]
 	fwd              linear    // [in, out]
 	back             linear    // [out, in]; nil panels in a model that is only read
+	lora             [linearMaps]adapterPanels
 }
 
 // linear holds the linear maps of a layer.
@@ -56,15 +57,9 @@ func (w *weights) behind(l int) group {
 	return group{w.head}
 }
 
-// maps calls f for every linear map of a layer.
-func (l *linear) maps(p *LayerParams, f func(panels **kernels.Panels, w kernels.Mat)) {
-	f(&l.q, p.Q)
-	f(&l.k, p.K)
-	f(&l.v, p.V)
-	f(&l.o, p.O)
-	f(&l.gate, p.Gate)
-	f(&l.up, p.Up)
-	f(&l.down, p.Down)
+// list lists the linear maps.
+func (l *linear) list() [linearMaps]**kernels.Panels {
+	return [...]**kernels.Panels{&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}
 }
 
 // newWeights allocates what the forward of a configuration needs.
@@ -81,30 +76,35 @@ func newWeights(c *Config, t kernels.Type) weights {
 	return w
 }
 
-// readMaster connects the weights to the float32 parameters and allocates what the
-// backward needs.
-func (w *weights) readMaster(p *Params, c *Config) {
-	w.norm, w.query, w.master = p.Norm, p.Query, &p.Embed
+// readMaster connects the weights to the float32 parameters that are trained, and allocates
+// what the backward needs.
+func (w *weights) readMaster(p *Params, c *Config, t *Trained) {
+	w.norm, w.query = p.Norm, p.Query
+	if p.Embed.Data != nil {
+		w.master = &p.Embed
+	}
 	for i := range p.Layers {
 		l, lp := &w.layers[i], &p.Layers[i]
 		l.normIn, l.normPost = lp.NormIn, lp.NormPost
-		l.back.maps(lp, func(panels **kernels.Panels, m kernels.Mat) { *panels = kernels.NewPanels(w.typ, m.Rows, m.Cols) })
+		fwd, back := l.fwd.list(), l.back.list()
+		for j := range linearMaps {
+			in, out := (*fwd[j]).K, (*fwd[j]).N
+			*back[j] = kernels.NewPanels(w.typ, out, in)
+			if lp.LoRA[j].A.Data != nil {
+				l.lora[j] = adapterPanels{kernels.NewPanels(w.typ, in, t.LoRA.Rank), kernels.NewPanels(w.typ, out, t.LoRA.Rank)}
+			}
+		}
 	}
 	for at := 0; at < c.Vocab; at += headChunk {
 		w.headBack = append(w.headBack, kernels.NewPanels(w.typ, min(headChunk, c.Vocab-at), c.Hidden))
 	}
 }
 
-func (l *layerWeights) pack(k *kernels.Kernels, p *LayerParams, s *kernels.Scratch) {
-	l.fwd.maps(p, func(panels **kernels.Panels, w kernels.Mat) { (*panels).PackTransposed(k, w, s) })
-	l.back.maps(p, func(panels **kernels.Panels, w kernels.Mat) { (*panels).Pack(k, w, s) })
-}
-
-func (w *weights) packHead(k *kernels.Kernels, head kernels.Mat, s *kernels.Scratch) {
-	w.head.PackTransposed(k, head, s)
-	for i, panels := range w.headBack {
-		panels.Pack(k, head.RowsOf(i*headChunk, min((i+1)*headChunk, head.Rows)), s)
-	}
+// packHead packs chunk i of the head.
+func (w *weights) packHead(k *kernels.Kernels, i int, chunk kernels.Mat, s *kernels.Scratch) {
+	part := w.head.Columns(i*headChunk, i*headChunk+chunk.Rows)
+	part.PackTransposed(k, chunk, s)
+	w.headBack[i].Pack(k, chunk, s)
 }
 
 // lookup stores the embedding of a token, as the model's type holds it.
@@ -130,10 +130,15 @@ func (w *weights) bytes() int {
 		l := &w.layers[i]
 		n += 4 * (len(l.normIn) + len(l.normPost))
 		for _, m := range []*linear{&l.fwd, &l.back} {
-			for _, p := range []*kernels.Panels{m.q, m.k, m.v, m.o, m.gate, m.up, m.down} {
-				if p != nil {
-					n += p.Bytes()
+			for _, p := range m.list() {
+				if *p != nil {
+					n += (*p).Bytes()
 				}
+			}
+		}
+		for _, a := range l.lora {
+			if a.a != nil {
+				n += a.a.Bytes() + a.b.Bytes()
 			}
 		}
 	}

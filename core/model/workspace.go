@@ -47,8 +47,12 @@ type Workspace struct {
 	dqRows     kernels.Rows // [R, q]
 	dkRows     kernels.Rows // [C, kv]
 	dvRows     kernels.Rows // [C, kv]
+	low        []float32    // [R, Rank] of an adapter's gradient
+	lowRows    kernels.Rows // [R, Rank]
 	dlogits    kernels.Rows // [Next+Q, headChunk]
 	softmax    []Softmax    // [Next+Q]
+
+	merged []float32 // the largest linear map: weights with their adapter, to be packed
 
 	pos    []int32 // [R] positions of all rows
 	starts []int   // first content row of each segment
@@ -149,11 +153,11 @@ func (ws *Workspace) Bytes() int {
 func (ws *Workspace) buffers() (floats []*[]float32, rows []*kernels.Rows) {
 	floats = []*[]float32{
 		&ws.rstd, &ws.q32, &ws.k, &ws.v, &ws.logits,
-		&ws.dx, &ws.dnorm, &ws.dnormed, &ws.dweight, &ws.dq, &ws.dk, &ws.dv,
+		&ws.dx, &ws.dnorm, &ws.dnormed, &ws.dweight, &ws.dq, &ws.dk, &ws.dv, &ws.low, &ws.merged,
 	}
 	rows = []*kernels.Rows{
 		&ws.final, &ws.normed, &ws.ffn, &ws.attending.q, &ws.attending.att,
-		&ws.dy, &ws.mids, &ws.dgate, &ws.dup, &ws.datt, &ws.dqRows, &ws.dkRows, &ws.dvRows, &ws.dlogits,
+		&ws.dy, &ws.mids, &ws.dgate, &ws.dup, &ws.datt, &ws.dqRows, &ws.dkRows, &ws.dvRows, &ws.dlogits, &ws.lowRows,
 	}
 	for i := range ws.inputs {
 		floats = append(floats, &ws.inputs[i])

@@ -36,9 +36,8 @@ type Trainer struct {
 
 // worker is the memory of one goroutine.
 type worker struct {
-	ws      *model.Workspace
-	batch   model.Batch
-	scratch kernels.Scratch
+	ws    *model.Workspace
+	batch model.Batch
 }
 
 // Stats says what a step did.
@@ -59,7 +58,7 @@ func New(m *model.Model, o Options, threads int) (*Trainer, error) {
 	}
 	t := &Trainer{
 		Model: m, Options: o, Threads: max(1, threads),
-		First: model.NewParams(&m.Config), Second: model.NewParams(&m.Config),
+		First: m.NewParams(), Second: m.NewParams(),
 	}
 	for range t.Threads {
 		w := &worker{ws: m.NewWorkspace()}
@@ -163,7 +162,7 @@ func (t *Trainer) update(a kernels.AdamW) {
 		k.Update(p.Flat[from:to], t.First.Flat[from:to], t.Second.Flat[from:to], g.Flat[from:to], step)
 	})
 	_ = parallel.Each(context.Background(), t.workers, t.Model.Parts(), func(w *worker, i int) {
-		t.Model.PackPart(i, &w.scratch)
+		t.Model.PackPart(i, w.ws)
 	})
 }
 

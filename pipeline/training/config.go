@@ -25,6 +25,8 @@ type Config struct {
 	Curriculum order.Curriculum `yaml:"curriculum" json:"curriculum"` // empty = the default for Optimizer.Steps
 	Optimizer  train.Options    `yaml:"optimizer" json:"optimizer"`
 
+	model.Trained `yaml:",inline"` // what is trained of the model that the run starts from
+
 	// QueryInit is how the query embedding starts. Empty keeps that of the model that the
 	// run starts from, or is random if there is none.
 	QueryInit model.QueryInit `yaml:"query_init" json:"query_init,omitempty"`
@@ -66,6 +68,9 @@ func (c *Config) Complete() error {
 	}
 	if err := c.Curriculum.Validate(); err != nil {
 		return err
+	}
+	if err := c.Trained.Validate(); err != nil {
+		return fmt.Errorf("training: %w", err)
 	}
 	if c.QueryInit != "" {
 		if err := c.QueryInit.Validate(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/order"
 	"github.com/any-order/a3/pipeline/training"
 )
@@ -33,6 +34,8 @@ func TestCompleteRefuses(t *testing.T) {
 		"context is 2":                        func(c *training.Config) { c.Model.Context = 2 },
 		"residual":                            func(c *training.Config) { c.Model.Residual = "twice" },
 		"vocab":                               func(c *training.Config) { c.Vocab = 0 },
+		"freeze: part \"x\" is not one of":    func(c *training.Config) { c.Freeze = []model.Part{"x"} },
+		"lora: rank is 0":                     func(c *training.Config) { c.LoRA = &model.LoRA{} },
 		"curriculum stage 1 (x): phases is e": func(c *training.Config) { c.Curriculum = order.Curriculum{{Name: "x", Steps: 4}} },
 	} {
 		c := training.Default()

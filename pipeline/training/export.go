@@ -16,7 +16,7 @@ func (r *run) export(ctx context.Context, dir string) error {
 	if err := os.RemoveAll(aside); err != nil {
 		return fmt.Errorf("write the model: %w", err)
 	}
-	tensors := r.trainer.Model.Params.SafeTensors()
+	tensors := r.trainer.Model.SafeTensors()
 	for i := range tensors {
 		tensors[i].DType = checkpoint.BF16
 	}

@@ -2,6 +2,7 @@ package training
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/any-order/a3/core/checkpoint"
@@ -12,6 +13,9 @@ import (
 // digest, so that a run is resumed with the model that it began with.
 func (j *Job) adopt(ctx context.Context) error {
 	if j.Init == nil {
+		if !j.Config.Trained.All() {
+			return errors.New("training: freeze and lora are for a run that starts from a model: name it with --init")
+		}
 		return nil
 	}
 	digest, err := j.Init.Digest(ctx)
@@ -47,10 +51,12 @@ func (j *Job) architecture() (*checkpoint.LlamaConfig, error) {
 func (r *run) startingModel() (*model.Model, error) {
 	config := model.ConfigOf(r.llama)
 	if r.Init != nil {
-		m, err := model.LoadTrainable(config, r.Init.Weights, r.Kernels, r.Compute)
+		m, err := model.LoadTrainable(config, r.Init.Weights, r.Kernels, r.Compute, r.Config.Trained)
 		if err != nil {
 			return nil, fmt.Errorf("model to start from: %w", err)
 		}
+		m.Params.InitAdapters(r.Config.Seed)
+		m.Pack()
 		return m, r.initQuery(m, !r.Init.Weights.Has(model.QueryEmbed))
 	}
 	m, err := model.New(config, r.Kernels, r.Compute)

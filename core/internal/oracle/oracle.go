@@ -149,11 +149,12 @@ func (s *Set) LoadType(t testing.TB, c Case, k *kernels.Kernels, typ kernels.Typ
 	}
 	llama.Residual = c.Residual
 	weights := OpenTensors(t, filepath.Join(dir, "model.safetensors"))
-	load := model.LoadTrainable
+	var m *model.Model
 	if typ == kernels.Int8 {
-		load = model.Load
+		m, err = model.Load(model.ConfigOf(llama), weights.File, k, typ)
+	} else {
+		m, err = model.LoadTrainable(model.ConfigOf(llama), weights.File, k, typ, model.Trained{})
 	}
-	m, err := load(model.ConfigOf(llama), weights.File, k, typ)
 	if err != nil {
 		t.Fatal(err)
 	}

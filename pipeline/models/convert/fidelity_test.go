@@ -53,7 +53,7 @@ func load(t *testing.T, dir string) (*model.Model, *checkpoint.Model) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { files.Close() })
-	m, err := model.LoadTrainable(model.ConfigOf(files.Config), files.Weights, kernels.Best(), kernels.Float32)
+	m, err := model.LoadTrainable(model.ConfigOf(files.Config), files.Weights, kernels.Best(), kernels.Float32, model.Trained{})
 	if err != nil {
 		t.Fatal(err)
 	}
