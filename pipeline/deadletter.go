@@ -6,10 +6,79 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/any-order/a3/connectors"
 )
+
+// The headers of a dead letter. Its value, key and other headers are the input's.
+const (
+	errorHeaders = "a3.error."
+	HeaderError  = errorHeaders + "reason"
+	HeaderOrigin = errorHeaders + "origin" // as a person reads it
+	HeaderStage  = errorHeaders + "stage"  // read, prepare, compute, write or attempts
+	// HeaderOmitted stands when the value was too large for the dead letters with all the
+	// headers: how many bytes it had. It is still in the input, at the origin.
+	HeaderOmitted = errorHeaders + "omitted_bytes"
+)
+
+// stage is where a record failed.
+type stage string
+
+const (
+	stageRead     stage = "read"     // the source could not read it whole
+	stagePrepare  stage = "prepare"  // it is no valid record
+	stageCompute  stage = "compute"  // the engine, or a strategy
+	stageWrite    stage = "write"    // the output did not take the result
+	stageAttempts stage = "attempts" // workers died of it
+)
+
+// fail makes a failure of the item.
+func (i *Item) fail(at stage, err error) {
+	i.stage, i.Err = at, err
+}
+
+func deadLetter(item *Item) connectors.Record {
+	rec := item.Delivery.Record
+	rec.Headers = slices.Clone(withoutErrors(rec.Headers))
+	add := func(name, value string) {
+		rec.Headers = append(rec.Headers, connectors.Header{Name: name, Value: []byte(value)})
+	}
+	add(HeaderOrigin, rec.Origin.String())
+	add(HeaderStage, string(item.stage))
+	add(HeaderError, item.Err.Error())
+	if item.abridged {
+		add(HeaderOmitted, strconv.Itoa(len(rec.Value)))
+		rec.Value = []byte{} // not a tombstone
+	}
+	return rec
+}
+
+// withoutErrors leaves out what an earlier job said of a record that was a dead letter.
+func withoutErrors(headers []connectors.Header) []connectors.Header {
+	ofErrors := func(h connectors.Header) bool { return strings.HasPrefix(h.Name, errorHeaders) }
+	if !slices.ContainsFunc(headers, ofErrors) {
+		return headers
+	}
+	return slices.DeleteFunc(slices.Clone(headers), ofErrors) // the input's are the source's
+}
+
+// outputRecord carries the input's key, headers and time along, but for a header by
+// which plain text was told from JSON: every output is JSON.
+func outputRecord(item *Item) connectors.Record {
+	rec := item.Delivery.Record
+	rec.Value = item.Output
+	rec.Headers = withoutErrors(rec.Headers)
+	if rec.IsText() {
+		rec.Headers = slices.DeleteFunc(slices.Clone(rec.Headers), func(h connectors.Header) bool {
+			return h.Name == connectors.HeaderContentType
+		})
+	}
+	return rec
+}
 
 // Complaints is the sink of dead letters where the user named none: a line for each on
 // a writer, standard error as a rule.

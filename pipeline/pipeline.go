@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/any-order/a3/connectors"
+	"github.com/any-order/a3/pipeline/journal"
 )
 
 // Item is a record on its way through the stages. The stage that holds it owns it.
@@ -20,8 +21,17 @@ type Item struct {
 	Err      error  // why there is none
 	Note     Note   // what the job counts beside success and failure
 
-	seq int64 // place in the input
+	seq       int64 // place in the input
+	key       journal.Key
+	stage     stage // where it failed, if it did
+	tombstone bool  // passes as it is: its output has no value
+	abridged  bool  // its dead letter goes without the value
+	rejection error // of its record, by the sink
+	settled   bool
 }
+
+// written reports whether the item has an output record.
+func (i *Item) written() bool { return i.Err == nil && (i.Output != nil || i.tombstone) }
 
 // Guard runs work on this one item. A panic becomes the item's error: data that trips a
 // mistake of the program costs one record, not the job.
@@ -41,6 +51,7 @@ type Note struct {
 	ModelCalls int
 	Unchanged  bool // nothing was to be done: the record passes as it is
 	Dropped    bool // a tombstone: it has no output
+	Recalled   bool // found in the journal
 }
 
 // Job is what happens to records between source and sink.
@@ -65,6 +76,22 @@ type Options struct {
 	WriteBatch int
 	// Report is called after every write, by one goroutine.
 	Report func(Counts)
+
+	// Transactor, if not nil, takes the place of sink and dead letters: exactly once.
+	Transactor connectors.Transactor
+	// Journal, if not nil, saves a worker that was killed from computing results again.
+	Journal Journal
+	// Run is the identity of what results depend on beside the record, for the journal.
+	Run string
+	// MaxAttempts is how often a record may be at work in a process that dies before it
+	// becomes a dead letter; 0 = always again. It takes a journal. A record that was at
+	// work once in such a process is computed alone, to know it from its neighbours.
+	MaxAttempts int
+	// PassTombstones lets keyed records without a value through to the output, whose log
+	// may be compacted; the others, and without it all, are dropped.
+	PassTombstones bool
+	// Failures ends the run when too much fails.
+	Failures FailureLimit
 }
 
 // DefaultOptions returns bounds that fit documents of a few kilobytes.
@@ -74,6 +101,8 @@ func DefaultOptions() Options { return Options{Window: 1024, WriteBatch: 64} }
 type Counts struct {
 	Read, Written, Failed, Unchanged, Dropped int
 	Tokens, ModelCalls                        int
+	Taken                                     int  // read, then taken by another worker, which does them
+	Recalled                                  int  // of those written: found in the journal, not computed
 	Stopped                                   bool // before the source was exhausted
 }
 
@@ -85,11 +114,17 @@ func Run(ctx context.Context, stop <-chan struct{}, src connectors.Source, job J
 	if o.Window < 1 || o.WriteBatch < 1 {
 		return Counts{}, fmt.Errorf("pipeline: window %d and write batch %d must be at least 1", o.Window, o.WriteBatch)
 	}
+	if err := o.Failures.validate(); err != nil {
+		return Counts{}, err
+	}
+	if o.MaxAttempts < 0 || o.MaxAttempts > 0 && o.Journal == nil {
+		return Counts{}, fmt.Errorf("pipeline: %d attempts: must not be negative, and are counted in a journal", o.MaxAttempts)
+	}
 	if err := resume(src, sink); err != nil {
 		return Counts{}, err
 	}
 	r := &runner{
-		src: src, job: job, sink: sink, dead: dead, options: o,
+		src: src, job: job, sink: sink, dead: dead, options: o, failures: newFailures(o.Failures),
 		slots: make(chan struct{}, o.Window), work: make(chan *Item, o.Window), done: make(chan *Item, o.Window),
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -97,9 +132,7 @@ func Run(ctx context.Context, stop <-chan struct{}, src connectors.Source, job J
 		defer close(r.done)
 		producers, ctx := errgroup.WithContext(ctx)
 		producers.Go(func() error { return r.read(ctx, stop) })
-		producers.Go(func() error {
-			return job.Compute(ctx, r.work, func(item *Item) error { return send(ctx, r.done, item) })
-		})
+		producers.Go(func() error { return r.compute(ctx) })
 		return producers.Wait()
 	})
 	g.Go(func() error { return r.write(ctx) })
@@ -140,10 +173,12 @@ type runner struct {
 	sink, dead connectors.Sink
 	options    Options
 
-	slots  chan struct{}
-	work   chan *Item // prepared, to be computed
-	done   chan *Item // with output or error, in any order
-	counts Counts     // of the writer
+	slots chan struct{}
+	work  chan *Item // prepared, to be computed
+	done  chan *Item // with output or error, in any order
+
+	counts   Counts    // of the writer
+	failures *failures // of the writer
 
 	exhausted bool // by read: the source has ended
 }
@@ -211,13 +246,24 @@ func (r *runner) acquire(ctx context.Context) (n int, err error) {
 func (r *runner) prepare(ctx context.Context, item *Item) error {
 	switch d := &item.Delivery; {
 	case d.Err != nil:
-		item.Err = d.Err
+		item.fail(stageRead, d.Err)
 	case d.Value == nil:
-		item.Note.Dropped = true
+		item.tombstone = r.options.PassTombstones && d.Key != nil
+		item.Note.Unchanged, item.Note.Dropped = item.tombstone, !item.tombstone
 	default:
-		item.Guard(func() { r.job.Prepare(item) })
+		if err := r.recall(item); err != nil {
+			return err
+		}
+		if item.Err != nil || item.Output != nil {
+			break
+		}
+		item.stage = stagePrepare
+		err := r.atWork(item, func() { item.Guard(func() { r.job.Prepare(item) }) })
+		if err != nil {
+			return err
+		}
 	}
-	if item.Err != nil || item.Output != nil || item.Note.Dropped {
+	if item.Err != nil || item.Output != nil || item.Delivery.Value == nil {
 		return send(ctx, r.done, item)
 	}
 	return send(ctx, r.work, item)

@@ -47,19 +47,45 @@ func (r *runner) write(ctx context.Context) error {
 	}
 }
 
-// deliver makes a run of items durable and settles them: dead letters first, so that no
-// failure is acknowledged before it is recorded.
+// deliver makes a run of items durable and settles them.
 func (r *runner) deliver(ctx context.Context, batch []*Item) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	for _, item := range batch {
+		if err := r.failures.add(item); err != nil {
+			return err
+		}
+	}
+	deliver := r.atLeastOnce
+	if r.options.Transactor != nil {
+		deliver = r.transact
+	}
+	if err := deliver(ctx, batch); err != nil {
+		return err
+	}
+	for _, item := range batch {
+		r.count(item)
+		<-r.slots
+	}
+	if r.options.Report != nil {
+		r.options.Report(r.counts)
+	}
+	return nil
+}
+
+// atLeastOnce writes dead letters first, so that no failure is acknowledged before it is
+// recorded, then the outputs, and settles all. What was taken by another worker meanwhile
+// is left to that one.
+func (r *runner) atLeastOnce(ctx context.Context, batch []*Item) error {
+	batch = slices.DeleteFunc(slices.Clone(batch), func(item *Item) bool { return item.Delivery.Taken() })
 	if err := r.bury(ctx, batch); err != nil {
 		return err
 	}
 	var records []connectors.Record
 	var written []*Item
 	for _, item := range batch {
-		if item.Output != nil && item.Err == nil {
+		if item.written() {
 			records = append(records, outputRecord(item))
 			written = append(written, item)
 		}
@@ -67,6 +93,9 @@ func (r *runner) deliver(ctx context.Context, batch []*Item) error {
 	rejected, err := split(r.sink.Write(ctx, records), written)
 	if err != nil {
 		return fmt.Errorf("write output: %w", err)
+	}
+	for _, item := range rejected {
+		item.reject()
 	}
 	if err := r.bury(ctx, rejected); err != nil {
 		return err
@@ -79,18 +108,54 @@ func (r *runner) deliver(ctx context.Context, batch []*Item) error {
 		}
 	}
 	for _, item := range batch {
+		item.settled = true
 		item.Delivery.Settle(nil)
-		r.count(item)
-		<-r.slots
-	}
-	if r.options.Report != nil {
-		r.options.Report(r.counts)
 	}
 	return nil
 }
 
-// split returns the items that a write rejected for good, with their reason; any other
-// failure is an error.
+// transact hands all to the transactor, and again without what it rejects.
+func (r *runner) transact(ctx context.Context, batch []*Item) error {
+	outcomes := make([]connectors.Outcome, len(batch))
+	for i, item := range batch {
+		delivery := item.Delivery
+		delivery.Settle = func(err error) {
+			item.settled = err == nil
+			item.Delivery.Settle(err)
+		}
+		outcomes[i].Delivery = &delivery
+	}
+	for {
+		for i, item := range batch {
+			o := &outcomes[i]
+			o.Output, o.Letter = nil, nil
+			switch {
+			case item.Err != nil:
+				letter := deadLetter(item)
+				o.Letter = &letter
+			case item.written():
+				output := outputRecord(item)
+				o.Output = &output
+			}
+		}
+		err := r.options.Transactor.Transact(ctx, outcomes)
+		if err == nil {
+			return nil
+		}
+		rejected, err := split(err, batch)
+		if err != nil {
+			return fmt.Errorf("write a transaction: %w", err)
+		}
+		for _, item := range rejected {
+			if !item.reject() {
+				return fmt.Errorf("write dead letters: %v: %w", item.Delivery.Origin, item.rejection)
+			}
+		}
+	}
+}
+
+// split returns the items that a write rejected for good, with the reason in their
+// rejection; any other failure is an error.
 func split(err error, items []*Item) (rejected []*Item, _ error) {
 	var partial *connectors.ItemError
 	if !errors.As(err, &partial) {
@@ -104,27 +169,54 @@ func split(err error, items []*Item) (rejected []*Item, _ error) {
 		if !errors.Is(cause, connectors.ErrRejected) {
 			return nil, err
 		}
-		item.Err = fmt.Errorf("the output did not take the record: %w", cause)
+		item.rejection = cause
 		rejected = append(rejected, item)
 	}
 	return rejected, nil
 }
 
+// reject deals with an item whose record was rejected: an output becomes a dead letter, a
+// dead letter goes without its value, which is still in the input. It returns false if
+// nothing is left to try.
+func (i *Item) reject() bool {
+	switch {
+	case i.Err == nil:
+		i.fail(stageWrite, fmt.Errorf("the output did not take the record: %w", i.rejection))
+	case !i.abridged:
+		i.abridged = true
+	default:
+		return false
+	}
+	return true
+}
+
 // bury writes the failed items among the given ones to the dead letters.
 func (r *runner) bury(ctx context.Context, items []*Item) error {
-	var letters []connectors.Record
-	for _, item := range items {
-		if item.Err != nil {
-			letters = append(letters, deadLetter(item))
+	for {
+		var letters []connectors.Record
+		var failed []*Item
+		for _, item := range items {
+			if item.Err != nil {
+				letters, failed = append(letters, deadLetter(item)), append(failed, item)
+			}
 		}
+		if len(letters) == 0 {
+			return nil
+		}
+		rejected, err := split(r.dead.Write(ctx, letters), failed)
+		if err != nil {
+			return fmt.Errorf("write dead letters: %w", err)
+		}
+		if len(rejected) == 0 {
+			return nil
+		}
+		for _, item := range rejected {
+			if !item.reject() {
+				return fmt.Errorf("write dead letters: %v: %w", item.Delivery.Origin, item.rejection)
+			}
+		}
+		items = rejected // the others are durable
 	}
-	if len(letters) == 0 {
-		return nil
-	}
-	if err := r.dead.Write(ctx, letters); err != nil {
-		return fmt.Errorf("write dead letters: %w", err)
-	}
-	return nil
 }
 
 // withoutOutput returns, for each stream whose last item in the batch has no output,
@@ -146,7 +238,7 @@ func withoutOutput(batch []*Item) []connectors.Origin {
 	}
 	var done []connectors.Origin
 	for _, s := range streams {
-		if item := last[s]; item.Err != nil || item.Output == nil {
+		if item := last[s]; !item.written() {
 			done = append(done, item.Delivery.Origin)
 		}
 	}
@@ -156,6 +248,10 @@ func withoutOutput(batch []*Item) []connectors.Origin {
 func (r *runner) count(item *Item) {
 	c := &r.counts
 	c.Read++
+	if !item.settled {
+		c.Taken++
+		return
+	}
 	switch {
 	case item.Err != nil:
 		c.Failed++
@@ -166,36 +262,10 @@ func (r *runner) count(item *Item) {
 		if item.Note.Unchanged {
 			c.Unchanged++
 		}
+		if item.Note.Recalled {
+			c.Recalled++
+		}
 	}
 	c.Tokens += item.Note.Tokens
 	c.ModelCalls += item.Note.ModelCalls
-}
-
-// outputRecord carries the input's key, headers and time along, but for a header by
-// which plain text was told from JSON: every output is JSON.
-func outputRecord(item *Item) connectors.Record {
-	rec := item.Delivery.Record
-	rec.Value = item.Output
-	if rec.IsText() { // in a copy: the headers are the source's
-		rec.Headers = slices.DeleteFunc(slices.Clone(rec.Headers), func(h connectors.Header) bool {
-			return h.Name == connectors.HeaderContentType
-		})
-	}
-	return rec
-}
-
-// The headers of a dead letter. Its value, key and other headers are the input's.
-const (
-	HeaderError  = "a3.error.reason"
-	HeaderOrigin = "a3.error.origin"
-)
-
-func deadLetter(item *Item) connectors.Record {
-	rec := item.Delivery.Record
-	headers := make([]connectors.Header, 0, len(rec.Headers)+2)
-	headers = append(headers, rec.Headers...)
-	rec.Headers = append(headers,
-		connectors.Header{Name: HeaderOrigin, Value: []byte(rec.Origin.String())},
-		connectors.Header{Name: HeaderError, Value: []byte(item.Err.Error())})
-	return rec
 }

@@ -24,7 +24,7 @@ func texts(values ...string) []connectors.Record {
 
 func TestFailedRecordsAreDeadLetters(t *testing.T) {
 	recs := texts("0", "bad", "worse", "panic", "4")
-	recs[1].Key, recs[1].Headers = []byte("key"), []connectors.Header{{Name: "h", Value: []byte("v")}}
+	recs[1].Key, recs[1].Headers = []byte("key"), []connectors.Header{{Name: "h", Value: []byte("v")}, {Name: pipeline.HeaderError, Value: []byte("of an earlier job")}}
 	src, sink, dead := memory.FromSlice("s", recs), memory.NewSink(), memory.NewSink()
 	counts, err := pipeline.Run(bounded(t), nil, src, &fakeJob{}, sink, dead, options(8, 8))
 	if err != nil {
@@ -38,20 +38,21 @@ func TestFailedRecordsAreDeadLetters(t *testing.T) {
 	wantValues(t, letters, "bad", "worse", "panic")
 	for i, want := range []string{"cannot be computed", "cannot be prepared", "a mistake of this program, please report it with the record: index out of range"} {
 		h := letters[i].Headers
-		h = h[len(h)-2:]
-		origin := connectors.Header{Name: pipeline.HeaderOrigin, Value: []byte("s:" + string(rune('2'+i)))}
-		if h[0].Name != origin.Name || !bytes.Equal(h[0].Value, origin.Value) || h[1].Name != pipeline.HeaderError || string(h[1].Value) != want {
-			t.Errorf("letter %d has the headers %s, want origin %s and error %q", i, h, origin.Value, want)
+		h = h[len(h)-3:]
+		origin, stage := "s:"+string(rune('2'+i)), []string{"compute", "prepare", "prepare"}[i]
+		if h[0].Name != pipeline.HeaderOrigin || string(h[0].Value) != origin || h[1].Name != pipeline.HeaderStage || string(h[1].Value) != stage ||
+			h[2].Name != pipeline.HeaderError || string(h[2].Value) != want {
+			t.Errorf("letter %d has the headers %s, want origin %s, stage %s and error %q", i, h, origin, stage, want)
 		}
 	}
-	if first := letters[0]; string(first.Key) != "key" || first.Headers[0].Name != "h" || len(first.Headers) != 3 {
+	if first := letters[0]; string(first.Key) != "key" || first.Headers[0].Name != "h" || len(first.Headers) != 4 {
 		t.Errorf("a letter lost its key or headers: %+v", first)
 	}
 }
 
 func TestOutputCarriesKeyHeadersAndTime(t *testing.T) {
 	recs := texts("0")
-	recs[0].Key, recs[0].Headers = []byte("key"), []connectors.Header{{Name: "h", Value: nil}}
+	recs[0].Key, recs[0].Headers = []byte("key"), []connectors.Header{{Name: "h", Value: nil}, {Name: pipeline.HeaderError, Value: []byte("of an earlier job")}}
 	sink := memory.NewSink()
 	if _, err := pipeline.Run(bounded(t), nil, memory.FromSlice("s", recs), &fakeJob{}, sink, memory.NewSink(), options(8, 8)); err != nil {
 		t.Fatal(err)

@@ -2,12 +2,14 @@ package kafka
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,18 +19,83 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/any-order/a3/connectors"
+	"github.com/any-order/a3/connectors/kafka/kafkatest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// broker is an in-memory cluster of one node, with a client to look into it.
-type broker struct {
-	*kfake.Cluster
-	client *kgo.Client
-	admin  *kadm.Client
-	topics atomic.Int64
+// shared is the real broker of this run of the tests, started when the first asks for it.
+type shared struct {
+	once   sync.Once
+	addr   string
+	broker *kafkatest.Broker // nil if the address was given
+	err    error
 }
 
+var real shared
+
+// A3_KAFKA says which real Kafka the tests use beside the one in memory: host:port of one
+// that runs and allows sessions of 100 ms, or "start" for one of their own.
+const realVariable = "A3_KAFKA"
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(stopping{m}) }
+
+// stopping ends the real broker before goroutines are counted.
+type stopping struct{ *testing.M }
+
+func (m stopping) Run() int {
+	code := m.M.Run()
+	if real.broker != nil {
+		if err := errors.Join(real.broker.Kill(), os.RemoveAll(real.dir())); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return code
+}
+
+func (r *shared) dir() string {
+	return filepath.Join(os.TempDir(), "a3-kafka-"+strconv.Itoa(os.Getpid()))
+}
+
+func (r *shared) address(t *testing.T) string {
+	t.Helper()
+	where := os.Getenv(realVariable)
+	if where == "" {
+		t.Skipf("not run against a real Kafka: set %s to host:port, or to start", realVariable)
+	}
+	r.once.Do(func() {
+		if r.addr = where; where != "start" {
+			return
+		}
+		if r.err = os.MkdirAll(r.dir(), 0o755); r.err != nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // it may fetch the jars
+		defer cancel()
+		if r.broker, r.err = kafkatest.Start(ctx, r.dir()); r.err == nil {
+			r.addr = r.broker.Addr
+		}
+	})
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	return r.addr
+}
+
+// broker is a cluster of one node, with a client to look into it.
+type broker struct {
+	*kfake.Cluster // nil for a real one
+	addrs          []string
+	client         *kgo.Client
+	admin          *kadm.Client
+}
+
+// eachBroker runs a case in memory, and on a real Kafka if there is one.
+func eachBroker(t *testing.T, test func(t *testing.T, b *broker)) {
+	t.Run("memory", func(t *testing.T) { test(t, newBroker(t)) })
+	t.Run("kafka", func(t *testing.T) { test(t, lookInto(t, nil, real.address(t))) })
+}
+
+// newBroker makes a cluster in memory.
 func newBroker(t *testing.T, opts ...kfake.Opt) *broker {
 	t.Helper()
 	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100 * time.Millisecond)}, opts...)...)
@@ -36,21 +103,29 @@ func newBroker(t *testing.T, opts ...kfake.Opt) *broker {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	b := &broker{Cluster: cluster}
-	b.client, err = kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	return lookInto(t, cluster, cluster.ListenAddrs()...)
+}
+
+func lookInto(t *testing.T, cluster *kfake.Cluster, addrs ...string) *broker {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(addrs...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.client.Close)
-	b.admin = kadm.NewClient(b.client)
-	return b
+	t.Cleanup(client.Close)
+	return &broker{Cluster: cluster, addrs: addrs, client: client, admin: kadm.NewClient(client)}
 }
 
 // topic makes a topic with a name of its own.
 func (b *broker) topic(t *testing.T, partitions int32) string {
 	t.Helper()
-	name := "stories-" + strconv.FormatInt(b.topics.Add(1), 10)
-	if err := b.CreateTopic(name, partitions, nil); err != nil {
+	return b.topicWith(t, partitions, nil)
+}
+
+func (b *broker) topicWith(t *testing.T, partitions int32, config map[string]*string) string {
+	t.Helper()
+	name := "stories-" + rand.Text()
+	if _, err := b.admin.CreateTopic(bounded(t), partitions, 1, config, name); err != nil {
 		t.Fatal(err)
 	}
 	return name
@@ -68,30 +143,39 @@ func (b *broker) put(t *testing.T, topic string, partition int32, values ...stri
 	}
 }
 
-// all reads what is in a topic now, by partition.
+// all reads what is committed in a topic now, by partition.
 func (b *broker) all(t *testing.T, topic string) map[int32][]*kgo.Record {
 	t.Helper()
 	ctx := bounded(t)
-	ends, err := b.admin.ListEndOffsets(ctx, topic)
+	ends, err := b.admin.ListCommittedOffsets(ctx, topic)
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := 0
-	ends.Each(func(o kadm.ListedOffset) { left += int(o.Offset) })
-	reader, err := kgo.NewClient(kgo.SeedBrokers(b.ListenAddrs()...), kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
+	left := map[int32]int64{}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			left[o.Partition] = o.Offset
+		}
+	})
+	reader, err := kgo.NewClient(kgo.SeedBrokers(b.addrs...), kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer reader.Close()
 	out := map[int32][]*kgo.Record{}
-	for left > 0 {
+	for len(left) > 0 {
 		fetches := reader.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
 			t.Fatal(err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			out[r.Partition] = append(out[r.Partition], r)
-			left--
+			if !r.Attrs.IsControl() {
+				out[r.Partition] = append(out[r.Partition], r)
+			}
+			if r.Offset+1 >= left[r.Partition] {
+				delete(left, r.Partition)
+			}
 		})
 	}
 	return out
@@ -158,10 +242,10 @@ func (b *broker) worker(t *testing.T, topic string, change func(*SourceOptions))
 	t.Helper()
 	w := &worker{net: &network{}}
 	o := DefaultSourceOptions()
-	o.Brokers, o.Topic, o.Group = b.ListenAddrs(), topic, "group of "+topic
+	o.Brokers, o.Topic, o.Group = b.addrs, topic, "group of "+topic
 	o.Instance = InstanceNone
 	o.CommitInterval = 20 * time.Millisecond
-	o.SessionTimeout, o.RebalanceTimeout = 2*time.Second, 4*time.Second
+	o.SessionTimeout, o.RebalanceTimeout = 10*time.Second, 10*time.Second
 	o.Client = []kgo.Opt{kgo.Dialer(w.net.dial)}
 	if change != nil {
 		change(&o)

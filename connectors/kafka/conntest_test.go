@@ -10,8 +10,9 @@ import (
 	"github.com/any-order/a3/connectors/conntest"
 )
 
-func TestSourceSuite(t *testing.T) {
-	b := newBroker(t)
+func TestSourceSuite(t *testing.T) { eachBroker(t, sourceSuite) }
+
+func sourceSuite(t *testing.T, b *broker) {
 	named := func(o *SourceOptions) { o.Instance = "worker-1" }
 	conntest.RunSource(t, conntest.SourceSuite{
 		Fill: func(t *testing.T, values []string) conntest.Input {
@@ -30,8 +31,9 @@ func TestSourceSuite(t *testing.T) {
 	})
 }
 
-func TestSinkSuite(t *testing.T) {
-	b := newBroker(t)
+func TestSinkSuite(t *testing.T) { eachBroker(t, sinkSuite) }
+
+func sinkSuite(t *testing.T, b *broker) {
 	conntest.RunSink(t, func(t *testing.T) conntest.Output {
 		topic := b.topic(t, 1)
 		return conntest.Output{
@@ -50,7 +52,7 @@ func TestSinkSuite(t *testing.T) {
 func (b *broker) sink(t *testing.T, topic string, change func(*SinkOptions)) *Sink {
 	t.Helper()
 	o := DefaultSinkOptions()
-	o.Brokers, o.Topic = b.ListenAddrs(), topic
+	o.Brokers, o.Topic = b.addrs, topic
 	o.Client = []kgo.Opt{kgo.MetadataMinAge(20 * time.Millisecond)} // so that retries need not wait for it
 	if change != nil {
 		change(&o)

@@ -3,8 +3,6 @@ package kafka
 import (
 	"testing"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 // static makes workers that name themselves, as they do by default.
@@ -14,8 +12,9 @@ func static(dir string) func(*SourceOptions) {
 
 // A killed worker that comes back under its name has its partitions at once: nobody
 // waits for its session to end, and its neighbour on the same machine keeps its own.
-func TestKilledWorkerTakesItsSlotAgain(t *testing.T) {
-	b := newBroker(t)
+func TestKilledWorkerTakesItsSlotAgain(t *testing.T) { eachBroker(t, killedWorkerTakesItsSlotAgain) }
+
+func killedWorkerTakesItsSlotAgain(t *testing.T, b *broker) {
 	topic, dir := b.topic(t, 2), t.TempDir()
 	lasting := func(o *SourceOptions) {
 		static(dir)(o)
@@ -50,32 +49,34 @@ func TestKilledWorkerTakesItsSlotAgain(t *testing.T) {
 func TestWorkerThatEndsLeaves(t *testing.T) {
 	for name, protocol := range protocols {
 		t.Run(name, func(t *testing.T) {
-			b := newBroker(t)
-			topic, dir := b.topic(t, 1), t.TempDir()
-			b.put(t, topic, 0, "v")
-			option := func(o *SourceOptions) {
-				static(dir)(o)
-				o.Protocol, o.SessionTimeout = protocol, 50*time.Second
-			}
-			first := b.worker(t, topic, option)
-			first.take(t, 1)
-			second := b.worker(t, topic, option)
-			if err := first.Close(bounded(t)); err != nil {
-				t.Fatal(err)
-			}
-			second.take(t, 1)
-			third := b.worker(t, topic, option)
-			if third.Name() != first.Name() {
-				t.Errorf("the slot of %s is not free: %s", first.Name(), third.Name())
-			}
+			eachBroker(t, func(t *testing.T, b *broker) {
+				topic, dir := b.topic(t, 1), t.TempDir()
+				b.put(t, topic, 0, "v")
+				option := func(o *SourceOptions) {
+					static(dir)(o)
+					o.Protocol, o.SessionTimeout = protocol, 50*time.Second
+				}
+				first := b.worker(t, topic, option)
+				first.take(t, 1)
+				second := b.worker(t, topic, option)
+				if err := first.Close(bounded(t)); err != nil {
+					t.Fatal(err)
+				}
+				second.take(t, 1)
+				third := b.worker(t, topic, option)
+				if third.Name() != first.Name() {
+					t.Errorf("the slot of %s is not free: %s", first.Name(), third.Name())
+				}
+			})
 		})
 	}
 }
 
 // The protocol in which the broker divides the partitions: nothing is lost as workers
 // come and go, and what was settled does not come again.
-func TestConsumerProtocol(t *testing.T) {
-	b := newBroker(t, kfake.BrokerConfigs(map[string]string{"group.consumer.session.timeout.ms": "6000"}))
+func TestConsumerProtocol(t *testing.T) { eachBroker(t, consumerProtocol) }
+
+func consumerProtocol(t *testing.T, b *broker) {
 	topic := b.topic(t, 4)
 	want := 0
 	for p := range int32(4) {

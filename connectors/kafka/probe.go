@@ -44,3 +44,9 @@ func probe(ctx context.Context, brokers []string, topic string, opts []kgo.Opt, 
 	}
 	return nil
 }
+
+// clusterID returns the id by which a cluster is told from others.
+func clusterID(ctx context.Context, admin *kadm.Client) (string, error) {
+	m, err := admin.BrokerMetadata(ctx)
+	return m.Cluster, err
+}

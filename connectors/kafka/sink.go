@@ -31,21 +31,11 @@ func OpenSink(ctx context.Context, o SinkOptions) (*Sink, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	base, err := o.Cluster.options()
+	batchBytes, _, err := o.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	batchBytes := o.MaxMessageBytes
-	err = probe(ctx, o.Brokers, o.Topic, base, func(ctx context.Context, admin *kadm.Client) error {
-		limit := topicLimit(ctx, admin, o.Topic)
-		if limit > 0 && int64(batchBytes) > limit {
-			return fmt.Errorf("largest message of %d bytes is over the topic's max.message.bytes %d: lower the one or raise the other", batchBytes, limit)
-		}
-		if batchBytes == 0 && limit > 0 {
-			batchBytes = int32(min(limit, maxBatchBytes))
-		}
-		return nil
-	})
+	base, err := o.Cluster.options()
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +54,28 @@ func OpenSink(ctx context.Context, o SinkOptions) (*Sink, error) {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	return &Sink{opts: o, client: client}, nil
+}
+
+// look connects, checks the topic, and returns how large a batch for it may be, 0 when we
+// may not know, and the id of the cluster.
+func (o *SinkOptions) look(ctx context.Context) (batchBytes int32, cluster string, err error) {
+	base, err := o.Cluster.options()
+	if err != nil {
+		return 0, "", err
+	}
+	batchBytes = o.MaxMessageBytes
+	err = probe(ctx, o.Brokers, o.Topic, base, func(ctx context.Context, admin *kadm.Client) error {
+		limit := topicLimit(ctx, admin, o.Topic)
+		if limit > 0 && int64(batchBytes) > limit {
+			return fmt.Errorf("largest message of %d bytes is over the topic's max.message.bytes %d: lower the one or raise the other", batchBytes, limit)
+		}
+		if batchBytes == 0 && limit > 0 {
+			batchBytes = int32(min(limit, maxBatchBytes))
+		}
+		cluster, err = clusterID(ctx, admin)
+		return err
+	})
+	return batchBytes, cluster, err
 }
 
 // topicLimit returns the topic's max.message.bytes, 0 when we may not know it.
@@ -146,12 +158,16 @@ var errDeliveryTimeout = errors.New("not delivered within the delivery timeout")
 // produceError names the record, and tells the fault of a record from that of the
 // cluster.
 func produceError(rec connectors.Record, err error) error {
-	for _, own := range []error{kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp} {
-		if errors.Is(err, own) {
-			return fmt.Errorf("kafka: %w: output of %v has %d bytes: %w", connectors.ErrRejected, rec.Origin, len(rec.Value), err)
-		}
+	if atFault(err) {
+		return fmt.Errorf("kafka: %w: output of %v has %d bytes: %w", connectors.ErrRejected, rec.Origin, len(rec.Value), err)
 	}
 	return fmt.Errorf("kafka: output of %v: %w", rec.Origin, err)
+}
+
+// atFault reports whether it is the record that a broker refuses, for ever.
+func atFault(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) ||
+		errors.Is(err, kerr.InvalidRecord) || errors.Is(err, kerr.InvalidTimestamp)
 }
 
 // Close implements connectors.Sink. Write has waited for its records already.

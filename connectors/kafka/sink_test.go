@@ -23,8 +23,9 @@ func output(offset int64, value string) connectors.Record {
 	}
 }
 
-func TestWhatIsProduced(t *testing.T) {
-	b := newBroker(t)
+func TestWhatIsProduced(t *testing.T) { eachBroker(t, whatIsProduced) }
+
+func whatIsProduced(t *testing.T, b *broker) {
 	topic := b.topic(t, 1)
 	at := time.UnixMilli(1_700_000_000_123)
 	full := output(41, "v")
@@ -153,7 +154,7 @@ func TestWriteCanBeCancelled(t *testing.T) {
 func TestOpenSinkExplainsAMissingTopic(t *testing.T) {
 	b := newBroker(t)
 	o := DefaultSinkOptions()
-	o.Brokers, o.Topic = b.ListenAddrs(), "missing"
+	o.Brokers, o.Topic = b.addrs, "missing"
 	if _, err := OpenSink(bounded(t), o); err == nil || !strings.Contains(err.Error(), "create it") {
 		t.Errorf("error %v", err)
 	}

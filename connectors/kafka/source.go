@@ -1,10 +1,13 @@
 // Package kafka is the connector for Apache Kafka: a consumer group as source, an
-// idempotent producer as sink, both at least once.
+// idempotent producer as sink, both at least once; or a transactor, exactly once.
 //
-// File map: options.go and url.go say what to connect to; source.go reads;
+// File map: cluster.go, tls.go and sasl.go say what to connect to and as whom; options.go,
+// url.go and yaml.go what to do there; slot.go names a worker for good; source.go reads;
 // partition.go is one assignment of a partition and its back-pressure; commit.go
-// acknowledges; until.go ends batch jobs; sink.go writes; probe.go checks a cluster
-// at the start. connectors/DESIGN.md tells how acknowledgement works.
+// acknowledges; until.go ends batch jobs; sink.go writes, with the headers of headers.go;
+// transactor.go writes and acknowledges in one; probe.go checks a cluster at the start.
+// kafkatest/ starts a real broker for tests. connectors/DESIGN.md tells how
+// acknowledgement works.
 package kafka
 
 import (
@@ -30,12 +33,13 @@ import (
 // as long as it likes. Records of open transactions are waited for, those of aborted
 // ones are left out.
 type Source struct {
-	opts   SourceOptions
-	slot   *slot  // nil if the options name the worker, or leave it without a name
-	name   string // of the worker in the group; "" for none
-	client *kgo.Client
-	admin  *kadm.Client // over client
-	bounds bounds
+	opts    SourceOptions
+	cluster string // its id
+	slot    *slot  // nil if the options name the worker, or leave it without a name
+	name    string // of the worker in the group; "" for none
+	client  *kgo.Client
+	admin   *kadm.Client // over client
+	bounds  bounds
 
 	from map[int32]int64 // from opts.From; nil for none
 
@@ -79,7 +83,10 @@ func OpenSource(ctx context.Context, o SourceOptions) (*Source, error) {
 		return nil, err
 	}
 	err = probe(ctx, o.Brokers, o.Topic, base, func(ctx context.Context, admin *kadm.Client) (err error) {
-		s.bounds, err = lookUp(ctx, admin, o.Topic)
+		if s.bounds, err = lookUp(ctx, admin, o.Topic); err != nil {
+			return err
+		}
+		s.cluster, err = clusterID(ctx, admin)
 		return err
 	})
 	if err != nil {
@@ -437,9 +444,9 @@ func (s *Source) leave(ctx context.Context) error {
 	if s.name == "" || member == "" {
 		return s.client.LeaveGroupContext(ctx)
 	}
-	if err := s.client.LeaveGroupContext(ctx); err != nil { // ends heartbeats
-		return err
-	}
+	// The client ends its heartbeats. What it says to the group, if anything, is that it
+	// will be back; a broker may refuse that, and it does not matter.
+	_ = s.client.LeaveGroupContext(ctx)
 	if s.opts.Protocol == ProtocolConsumer {
 		req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
 		req.Group, req.MemberID, req.MemberEpoch, req.InstanceID = s.opts.Group, member, leftGroup, &s.name

@@ -47,8 +47,9 @@ func offsets(ds []connectors.Delivery) []int64 {
 	return out
 }
 
-func TestWhatARecordCarries(t *testing.T) {
-	b := newBroker(t)
+func TestWhatARecordCarries(t *testing.T) { eachBroker(t, whatARecordCarries) }
+
+func whatARecordCarries(t *testing.T, b *broker) {
 	topic := b.topic(t, 1)
 	at := time.UnixMilli(1_700_000_000_123)
 	in := []*kgo.Record{
@@ -73,8 +74,9 @@ func TestWhatARecordCarries(t *testing.T) {
 }
 
 // The last record is the bad one: nothing behind it will ever move the commit past it.
-func TestPoisonLast(t *testing.T) {
-	b := newBroker(t)
+func TestPoisonLast(t *testing.T) { eachBroker(t, poisonLast) }
+
+func poisonLast(t *testing.T, b *broker) {
 	topic := b.topic(t, 1)
 	b.put(t, topic, 0, numbered("v", 5)...)
 	w := b.worker(t, topic, nil)
@@ -89,8 +91,9 @@ func TestPoisonLast(t *testing.T) {
 
 // A worker dies with work in hand: another one gets all of it that was not settled,
 // and nothing was acknowledged early.
-func TestKilledWorkerLosesNothing(t *testing.T) {
-	b := newBroker(t)
+func TestKilledWorkerLosesNothing(t *testing.T) { eachBroker(t, killedWorkerLosesNothing) }
+
+func killedWorkerLosesNothing(t *testing.T, b *broker) {
 	topic := b.topic(t, 1)
 	want := numbered("v", 20)
 	b.put(t, topic, 0, want...)
@@ -121,7 +124,10 @@ func TestKilledWorkerLosesNothing(t *testing.T) {
 // A partition moves to another worker while its records are being worked on. What the
 // old worker settles afterwards must not move the commit: the new one has not done it.
 func TestLateSettleAfterRebalanceIsDropped(t *testing.T) {
-	b := newBroker(t)
+	eachBroker(t, lateSettleAfterRebalanceIsDropped)
+}
+
+func lateSettleAfterRebalanceIsDropped(t *testing.T, b *broker) {
 	topic := b.topic(t, 2)
 	for p := range int32(2) {
 		b.put(t, topic, p, numbered("v", 10)...)
@@ -156,7 +162,10 @@ func TestLateSettleAfterRebalanceIsDropped(t *testing.T) {
 // A partition comes back to a worker that has old work of it in hand: the old epoch's
 // settles do not count for the new epoch.
 func TestPartitionThatComesBackStartsAFreshEpoch(t *testing.T) {
-	b := newBroker(t)
+	eachBroker(t, partitionThatComesBackStartsAFreshEpoch)
+}
+
+func partitionThatComesBackStartsAFreshEpoch(t *testing.T, b *broker) {
 	topic := b.topic(t, 2)
 	for p := range int32(2) {
 		b.put(t, topic, p, numbered("v", 4)...)
@@ -184,8 +193,9 @@ func TestPartitionThatComesBackStartsAFreshEpoch(t *testing.T) {
 }
 
 // One record that takes long holds back its own partition, not the others.
-func TestBackPressureIsByPartition(t *testing.T) {
-	b := newBroker(t)
+func TestBackPressureIsByPartition(t *testing.T) { eachBroker(t, backPressureIsByPartition) }
+
+func backPressureIsByPartition(t *testing.T, b *broker) {
 	topic := b.topic(t, 2)
 	b.put(t, topic, 0, numbered("slow", 30)...)
 	b.put(t, topic, 1, numbered("fast", 30)...)
@@ -253,8 +263,9 @@ func TestForbiddenCommitsEndTheSource(t *testing.T) {
 	}
 }
 
-func TestTwoWorkersWithOneInstanceName(t *testing.T) {
-	b := newBroker(t)
+func TestTwoWorkersWithOneInstanceName(t *testing.T) { eachBroker(t, twoWorkersWithOneInstanceName) }
+
+func twoWorkersWithOneInstanceName(t *testing.T, b *broker) {
 	topic := b.topic(t, 1)
 	named := func(o *SourceOptions) { o.Instance = "same" }
 	b.put(t, topic, 0, "v")
@@ -269,13 +280,13 @@ func TestTwoWorkersWithOneInstanceName(t *testing.T) {
 func TestOpenExplainsWhatIsWrong(t *testing.T) {
 	b := newBroker(t)
 	o := DefaultSourceOptions()
-	o.Brokers, o.Topic, o.Group = b.ListenAddrs(), "missing", "g"
+	o.Brokers, o.Topic, o.Group = b.addrs, "missing", "g"
 	if _, err := OpenSource(bounded(t), o); err == nil || !strings.Contains(err.Error(), "topic missing is not on") {
 		t.Errorf("missing topic: %v", err)
 	}
 	dead := &network{down: true}
 	o.Client = []kgo.Opt{kgo.Dialer(dead.dial), kgo.RequestRetries(0)}
-	if _, err := OpenSource(bounded(t), o); err == nil || !strings.Contains(err.Error(), "connect to "+b.ListenAddrs()[0]) {
+	if _, err := OpenSource(bounded(t), o); err == nil || !strings.Contains(err.Error(), "connect to "+b.addrs[0]) {
 		t.Errorf("no broker: %v", err)
 	}
 	gone, cancel := context.WithCancel(t.Context())

@@ -6,18 +6,24 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/any-order/a3/connectors"
 )
 
 func TestUntilEndStopsWhereTheTopicEndedAtTheStart(t *testing.T) {
-	b := newBroker(t)
+	eachBroker(t, untilEndStopsWhereTheTopicEndedAtTheStart)
+}
+
+func untilEndStopsWhereTheTopicEndedAtTheStart(t *testing.T, b *broker) {
 	topic := b.topic(t, 3) // partition 2 stays empty
 	b.put(t, topic, 0, numbered("v", 5)...)
 	b.put(t, topic, 1, numbered("v", 5)...)
-	if err := b.DeleteRecords(topic, 1, 5); err != nil { // retention has emptied it
-		t.Fatal(err)
+	emptied := kadm.Offsets{}
+	emptied.AddOffset(topic, 1, 5, -1)
+	if deleted, err := b.admin.DeleteRecords(bounded(t), emptied); err != nil || deleted.Error() != nil { // as retention does
+		t.Fatal(err, deleted.Error())
 	}
 	w := b.worker(t, topic, func(o *SourceOptions) { o.Until = UntilEnd })
 	b.put(t, topic, 0, "later", "later")
@@ -48,7 +54,10 @@ func TestUntilEndStopsWhereTheTopicEndedAtTheStart(t *testing.T) {
 // With several workers a batch job ends when all of it is done: the one that is ready
 // stays to take over.
 func TestUntilEndOutlivesAWorkerThatDies(t *testing.T) {
-	b := newBroker(t)
+	eachBroker(t, untilEndOutlivesAWorkerThatDies)
+}
+
+func untilEndOutlivesAWorkerThatDies(t *testing.T, b *broker) {
 	topic := b.topic(t, 2)
 	for p := range int32(2) {
 		b.put(t, topic, p, numbered("v", 3)...)
@@ -85,10 +94,11 @@ func TestUntilEndOutlivesAWorkerThatDies(t *testing.T) {
 
 // Only committed transactions come; an aborted one at the very end does not keep a
 // batch job waiting for records that never come.
-func TestTransactions(t *testing.T) {
-	b := newBroker(t)
+func TestTransactions(t *testing.T) { eachBroker(t, transactions) }
+
+func transactions(t *testing.T, b *broker) {
 	topic := b.topic(t, 1)
-	producer, err := kgo.NewClient(kgo.SeedBrokers(b.ListenAddrs()...), kgo.DefaultProduceTopic(topic), kgo.TransactionalID("tx"))
+	producer, err := kgo.NewClient(kgo.SeedBrokers(b.addrs...), kgo.DefaultProduceTopic(topic), kgo.TransactionalID("tx"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,8 +132,9 @@ func TestTransactions(t *testing.T) {
 }
 
 // A trainer goes back to its checkpoint, whatever the group has committed since.
-func TestFromOverridesTheCommits(t *testing.T) {
-	b := newBroker(t)
+func TestFromOverridesTheCommits(t *testing.T) { eachBroker(t, fromOverridesTheCommits) }
+
+func fromOverridesTheCommits(t *testing.T, b *broker) {
 	topic := b.topic(t, 2)
 	for p := range int32(2) {
 		b.put(t, topic, p, numbered("v", 6)...)
@@ -148,8 +159,9 @@ func TestFromOverridesTheCommits(t *testing.T) {
 	}
 }
 
-func TestStartLatest(t *testing.T) {
-	b := newBroker(t)
+func TestStartLatest(t *testing.T) { eachBroker(t, startLatest) }
+
+func startLatest(t *testing.T, b *broker) {
 	topic := b.topic(t, 1)
 	b.put(t, topic, 0, "old")
 	w := b.worker(t, topic, func(o *SourceOptions) { o.Start, o.Until = StartLatest, UntilEnd })

@@ -56,6 +56,7 @@ decoder-plugins/builtin   | decoder-plugins/...                    |            
 # What a record is and what a job does with it knows nothing of streams; the stages know
 # the contract of the connectors, not which ones there are; the command line wires.
 pipeline                  | connectors pipeline/infill/record      | golang.org/x/sync                | connectors/memory connectors/file
+pipeline/journal          |                                        |                                  |
 pipeline/infill           | core/seq                               | github.com/hbollon/go-edlib      | tokenize
 pipeline/rewrite          | core/seq pipeline/infill/...           |                                  | tokenize
 pipeline/score            | core/seq pipeline/infill/...           |                                  | tokenize
