@@ -3,6 +3,7 @@ package tokenize
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
 	"sort"
 )
@@ -12,8 +13,12 @@ type addedToken struct {
 	content string
 	id      int32
 	special bool
-	// normalized tokens are looked for after all others, in the text between those.
+	// normalized tokens are looked for after all others, in the text between those, when
+	// the normalizer has passed over it and them.
 	normalized bool
+	singleWord bool // only where no word character touches it
+	lstrip     bool // with the white space before it
+	rstrip     bool // with the white space behind it
 }
 
 // addedSet finds the added tokens of one kind in a text.
@@ -21,38 +26,50 @@ type addedSet struct {
 	tokens []addedToken // by content, so that a token precedes those it begins
 	first  [256]bool    // bytes that begin a token
 	only   int          // the one byte that begins all tokens, -1 = there are several
+	// marked: the text and the tokens are normalized to SentencePiece's markers, for
+	// which a space stands here. A marker is neither white space nor a word character.
+	marked bool
 }
 
 // newAddedSets returns the tokens in the order in which they are looked for: the
 // raw ones, then the normalized ones.
-func newAddedSets(tokens []addedToken) [2]addedSet {
+func newAddedSets(tokens []addedToken, s spacing) ([2]addedSet, error) {
 	var sets [2]addedSet
 	for _, t := range tokens {
-		s := &sets[0]
+		set := &sets[0]
 		if t.normalized {
-			s = &sets[1]
+			set = &sets[1]
+			if s.normalizer() {
+				set.marked = true
+				t.content = string(s.appendSpaced(nil, []byte(t.content), true))
+			}
 		}
-		s.tokens = append(s.tokens, t)
-		s.first[t.content[0]] = true
+		set.tokens = append(set.tokens, t)
+		set.first[t.content[0]] = true
 	}
 	for i := range sets {
-		s := &sets[i]
-		slices.SortFunc(s.tokens, func(a, b addedToken) int { return cmp.Compare(a.content, b.content) })
-		s.only = -1
-		if n := len(s.tokens); n > 0 && s.tokens[0].content[0] == s.tokens[n-1].content[0] {
-			s.only = int(s.tokens[0].content[0])
+		set := &sets[i]
+		slices.SortFunc(set.tokens, func(a, b addedToken) int { return cmp.Compare(a.content, b.content) })
+		for k := range set.tokens[min(1, len(set.tokens)):] {
+			if a, b := set.tokens[k], set.tokens[k+1]; a.content == b.content {
+				return sets, fmt.Errorf("added_tokens: ids %d and %d are the same text, %q, to the normalizer", min(a.id, b.id), max(a.id, b.id), a.content)
+			}
+		}
+		set.only = -1
+		if n := len(set.tokens); n > 0 && set.tokens[0].content[0] == set.tokens[n-1].content[0] {
+			set.only = int(set.tokens[0].content[0])
 		}
 	}
-	return sets
+	return sets, nil
 }
 
-// next finds the leftmost token in text, of several there the longest; it stands at
-// text[start:end]. ok is false if there is none.
-func (s *addedSet) next(text []byte) (start, end int, id int32, ok bool) {
+// find returns the leftmost token in text[from:], of several there the longest: its
+// index in tokens, -1 = none, and where it stands in text.
+func (s *addedSet) find(text []byte, from int) (start, end, token int) {
 	if len(s.tokens) == 0 {
-		return 0, 0, 0, false
+		return 0, 0, -1
 	}
-	for i := 0; i < len(text); i++ {
+	for i := from; i < len(text); i++ {
 		if s.only >= 0 {
 			skip := bytes.IndexByte(text[i:], byte(s.only))
 			if skip < 0 {
@@ -63,11 +80,10 @@ func (s *addedSet) next(text []byte) (start, end int, id int32, ok bool) {
 			continue
 		}
 		if k := s.longest(text[i:]); k >= 0 {
-			t := &s.tokens[k]
-			return i, i + len(t.content), t.id, true
+			return i, i + len(s.tokens[k].content), k
 		}
 	}
-	return 0, 0, 0, false
+	return 0, 0, -1
 }
 
 // longest returns the index of the longest token that begins text, -1 = none. It
@@ -89,4 +105,58 @@ func (s *addedSet) longest(text []byte) int {
 		lo, hi = lo+from, lo+to
 	}
 	return best
+}
+
+// addedCuts cuts a text at the added tokens of a set. It does what Hugging Face's
+// library does, also where that surprises: a token is searched for behind the content
+// of the one before, not behind the white space that went with it, so that tokens can
+// overlap there; of one that nothing is left of by then, there is no trace; and one that
+// single_word rules out still hides those that overlap it.
+type addedCuts struct {
+	set  *addedSet
+	text []byte
+	at   int // where the search goes on
+	done int // the text before has been returned
+}
+
+// next returns the next token and where the text before it lies, which may be empty.
+// When there are no more tokens, that is the rest of the text, and ok is false.
+func (c *addedCuts) next() (from, to int, id int32, ok bool) {
+	for {
+		start, end, k := c.set.find(c.text, c.at)
+		if k < 0 {
+			return c.done, len(c.text), 0, false
+		}
+		c.at = end
+		t := &c.set.tokens[k]
+		if t.singleWord && (endsWithWord(c.text[:start]) || startsWithWord(c.text[end:])) {
+			continue
+		}
+		if t.lstrip {
+			start = max(len(c.set.trimRight(c.text[:start])), c.done)
+		}
+		if t.rstrip {
+			end = len(c.text) - len(c.set.trimLeft(c.text[end:]))
+		}
+		if start >= end { // nothing is left; where it is less than nothing, the library panics
+			continue
+		}
+		from, to = c.done, max(start, c.done)
+		c.done = end
+		return from, to, t.id, true
+	}
+}
+
+// trimRight returns text without the white space at its end.
+func (s *addedSet) trimRight(text []byte) []byte {
+	return bytes.TrimRightFunc(text, s.isSpace)
+}
+
+// trimLeft returns text without the white space at its beginning.
+func (s *addedSet) trimLeft(text []byte) []byte {
+	return bytes.TrimLeftFunc(text, s.isSpace)
+}
+
+func (s *addedSet) isSpace(r rune) bool {
+	return regexClasses().of(r) == space && !(s.marked && r == ' ')
 }

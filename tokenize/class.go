@@ -1,10 +1,13 @@
 package tokenize
 
 import (
+	"slices"
 	"sync"
 	"unicode"
 	"unicode/utf8"
 )
+
+//go:generate python3 testdata/make_classes.py
 
 // class is what the pre-tokenizers' patterns distinguish about a rune. A byte that
 // is not part of valid UTF-8 is a rune of its own, of class other.
@@ -17,6 +20,9 @@ const (
 	space               // \s
 )
 
+// runeRange is the runes from the first to the second, both included.
+type runeRange [2]rune
+
 // classTable gives the class of every rune, in two levels: most of the 4,352 pages
 // of 256 runes are alike, so the whole fits the first-level cache for one script.
 type classTable struct {
@@ -25,67 +31,27 @@ type classTable struct {
 	pages [][256]class
 }
 
-// The Unicode versions differ: the regular expressions of Hugging Face's
-// tokenizers know Unicode 16, its Digits pre-tokenizer Unicode 17, and Go's tables
-// are those of Unicode 15. The ranges that Go lacks are added here; a test compares
-// the classes of all runes with those found through Hugging Face's library.
-func newerLetters() [][2]rune {
-	return [][2]rune{
-		{0x1C89, 0x1C8A}, {0xA7CB, 0xA7CD}, {0xA7DA, 0xA7DC}, {0x105C0, 0x105F3},
-		{0x10D4A, 0x10D65}, {0x10D6F, 0x10D85}, {0x10EC2, 0x10EC4}, {0x11380, 0x11389},
-		{0x1138B, 0x1138B}, {0x1138E, 0x1138E}, {0x11390, 0x113B5}, {0x113B7, 0x113B7},
-		{0x113D1, 0x113D1}, {0x113D3, 0x113D3}, {0x11BC0, 0x11BE0}, {0x13460, 0x143FA},
-		{0x16100, 0x1611D}, {0x16D40, 0x16D6C}, {0x18CFF, 0x18CFF}, {0x1E5D0, 0x1E5ED},
-		{0x1E5F0, 0x1E5F0}, {0x2EBF0, 0x2EE5D},
-	}
-}
-
-func newerNumbers() [][2]rune {
-	return [][2]rune{
-		{0x10D40, 0x10D49}, {0x116D0, 0x116E3}, {0x11BF0, 0x11BF9}, {0x16130, 0x16139},
-		{0x16D70, 0x16D79}, {0x1CCF0, 0x1CCF9}, {0x1E5F1, 0x1E5FA},
-	}
-}
-
-// digitsOnlyNumbers are numbers of Unicode 17: the Digits pre-tokenizer isolates
-// them, the regular expressions take them for class other.
-func digitsOnlyNumbers() [][2]rune {
-	return [][2]rune{{0x11DE0, 0x11DE9}, {0x16FF4, 0x16FF6}}
-}
-
-// The tables are built at first use, once, and never change.
+// The tables are built at first use, once, and never change. They differ because the
+// Digits pre-tokenizer knows a newer Unicode than the regular expressions.
 var (
-	regexClasses  = sync.OnceValue(func() *classTable { return newClassTable(nil) })
-	digitsClasses = sync.OnceValue(func() *classTable { return newClassTable(digitsOnlyNumbers()) })
+	regexClasses  = sync.OnceValue(func() *classTable { return newClassTable(numberRanges()) })
+	digitsClasses = sync.OnceValue(func() *classTable {
+		return newClassTable(slices.Concat(numberRanges(), newerNumberRanges()))
+	})
 )
 
-func newClassTable(extraNumbers [][2]rune) *classTable {
+func newClassTable(numbers []runeRange) *classTable {
 	all := make([]class, unicode.MaxRune+1)
-	setTable := func(table *unicode.RangeTable, c class) {
-		for _, r := range table.R16 {
-			for x := int(r.Lo); x <= int(r.Hi); x += int(r.Stride) {
-				all[x] = c
-			}
-		}
-		for _, r := range table.R32 {
-			for x := int(r.Lo); x <= int(r.Hi); x += int(r.Stride) {
-				all[x] = c
-			}
-		}
-	}
-	setRanges := func(ranges [][2]rune, c class) {
+	set := func(ranges []runeRange, c class) {
 		for _, r := range ranges {
 			for x := r[0]; x <= r[1]; x++ {
 				all[x] = c
 			}
 		}
 	}
-	setTable(unicode.L, letter)
-	setTable(unicode.N, number)
-	setTable(unicode.White_Space, space)
-	setRanges(newerLetters(), letter)
-	setRanges(newerNumbers(), number)
-	setRanges(extraNumbers, number)
+	set(letterRanges(), letter)
+	set(numbers, number)
+	set(spaceRanges(), space)
 
 	t := &classTable{}
 	copy(t.ascii[:utf8.RuneSelf], all)
@@ -103,6 +69,9 @@ func newClassTable(extraNumbers [][2]rune) *classTable {
 	return t
 }
 
+// of returns the class of a valid rune; RuneError is of class other.
+func (t *classTable) of(r rune) class { return t.pages[t.page[r>>8]][uint8(r)] }
+
 // at returns the class of the rune that starts at s[i] and where the rune ends.
 func (t *classTable) at(s []byte, i int) (class, int) {
 	if b := s[i]; b < utf8.RuneSelf {
@@ -113,7 +82,7 @@ func (t *classTable) at(s []byte, i int) (class, int) {
 
 func (t *classTable) atWide(s []byte, i int) (class, int) {
 	r, n := utf8.DecodeRune(s[i:])
-	return t.pages[t.page[r>>8]][uint8(r)], i + n // RuneError, for a bad byte, is of class other
+	return t.of(r), i + n
 }
 
 // run returns the end of the run of class c that goes on at s[i], i if it is empty.
@@ -126,4 +95,30 @@ func (t *classTable) run(s []byte, i int, c class) int {
 		i = end
 	}
 	return i
+}
+
+// wordRunes holds the ranges of \w, for the few added tokens with single_word.
+var wordRunes = sync.OnceValue(wordRanges)
+
+func isWord(r rune) bool {
+	_, found := slices.BinarySearchFunc(wordRunes(), r, func(in runeRange, r rune) int {
+		switch {
+		case in[1] < r:
+			return -1
+		case in[0] > r:
+			return 1
+		}
+		return 0
+	})
+	return found
+}
+
+func startsWithWord(text []byte) bool {
+	r, _ := utf8.DecodeRune(text) // RuneError, for no or bad text, is no word character
+	return isWord(r)
+}
+
+func endsWithWord(text []byte) bool {
+	r, _ := utf8.DecodeLastRune(text)
+	return isWord(r)
 }

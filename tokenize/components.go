@@ -1,55 +1,121 @@
 package tokenize
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// part is one pre-tokenizer of a possibly nested sequence.
+// component is one of the fields of tokenizer.json that hold a component or, in a
+// Sequence, several.
+type component struct {
+	field string   // of tokenizer.json
+	list  string   // of a Sequence
+	types []string // known, beside Sequence
+}
+
+func normalizers() component {
+	return component{"normalizer", "normalizers", []string{"Prepend", "Replace"}}
+}
+
+func preTokenizers() component {
+	return component{"pre_tokenizer", "pretokenizers", []string{"ByteLevel", "Digits", "Split", "Metaspace"}}
+}
+
+func decoders() component {
+	return component{"decoder", "decoders", []string{"ByteLevel", "Replace", "ByteFallback", "Fuse", "Strip"}}
+}
+
+// part is one component of a possibly nested sequence.
 type part struct {
 	path string // where it stands in tokenizer.json
 	what string // its type and options, complete: equal parts do the same
 }
 
-// parsePreTokenizer returns the pipeline that the pre_tokenizer is.
-func parsePreTokenizer(data json.RawMessage) (Pipeline, error) {
-	const path = "pre_tokenizer"
-	var known []string
-	for p := GPT2; p.valid(); p++ {
-		parts, err := preTokenizerParts(path, json.RawMessage(p.preTokenizer()))
+// option is a component that is known as a whole.
+type option struct {
+	name string // "" = none
+	json string
+}
+
+// parseForm returns the form that the components have.
+func parseForm(file *fileJSON) (form, error) {
+	candidates := forms()
+	for _, step := range []struct {
+		of   component
+		data json.RawMessage
+		json func(f form) string
+	}{
+		{normalizers(), file.Normalizer, func(f form) string { return f.normalizer }},
+		{preTokenizers(), file.PreTokenizer, func(f form) string { return f.preTokenizer }},
+		{decoders(), file.Decoder, func(f form) string { return f.decoder }},
+	} {
+		if step.of.field == "decoder" && isNull(step.data) && candidates[0].spacing == literal {
+			break // old byte-level files; the tokens' bytes are the text without it too
+		}
+		var options []option
+		for _, f := range candidates {
+			o := option{json: step.json(f)}
+			if step.of.field == "pre_tokenizer" && f.spacing == literal {
+				o.name = f.pipeline.String()
+			}
+			if !slices.Contains(options, o) {
+				options = append(options, o)
+			}
+		}
+		chosen, err := step.of.choose(step.data, options)
 		if err != nil {
+			return form{}, err
+		}
+		candidates = slices.DeleteFunc(candidates, func(f form) bool { return step.json(f) != chosen.json })
+	}
+	return candidates[0], nil
+}
+
+// choose returns the option that data is. Options are told apart by their parts, so
+// that nesting and options left at their defaults make no difference.
+func (c component) choose(data json.RawMessage, options []option) (option, error) {
+	var known []string
+	wants := make([][]part, len(options))
+	for i, o := range options {
+		var err error
+		if wants[i], err = c.parts(c.field, json.RawMessage(o.json)); err != nil {
 			panic("tokenize: " + err.Error())
 		}
-		known = append(known, p.String()+" = "+join(parts))
+		label := join(wants[i])
+		if o.name != "" {
+			label = o.name + " = " + label
+		}
+		known = append(known, label)
 	}
 	supported := "supported: " + strings.Join(known, "; ")
-	if isNull(data) {
-		return 0, fmt.Errorf("%s: null is not supported; %s", path, supported)
-	}
-	parts, err := preTokenizerParts(path, data)
+	parts, err := c.parts(c.field, data)
 	if err != nil {
-		return 0, fmt.Errorf("%w; %s", err, supported)
+		return option{}, fmt.Errorf("%w; %s", err, supported)
 	}
-	best := 0 // the part at which the most similar pipeline differs
-	for p := GPT2; p.valid(); p++ {
-		want, _ := preTokenizerParts(path, json.RawMessage(p.preTokenizer()))
+	best := 0 // the part at which the most similar option differs
+	for i, want := range wants {
 		same := 0
 		for same < min(len(want), len(parts)) && want[same].what == parts[same].what {
 			same++
 		}
 		if same == len(want) && same == len(parts) {
-			return p, nil
+			return options[i], nil
 		}
 		best = max(best, same)
 	}
 	if best >= len(parts) {
-		return 0, fmt.Errorf("%s: %s is not supported as a whole; %s", path, join(parts), supported)
+		return option{}, fmt.Errorf("%s: %s is not supported as a whole; %s", c.field, join(parts), supported)
 	}
-	return 0, fmt.Errorf("%s: %s is not supported here; %s", parts[best].path, parts[best].what, supported)
+	return option{}, fmt.Errorf("%s: %s is not supported here; %s", parts[best].path, parts[best].what, supported)
 }
 
 func join(parts []part) string {
+	if len(parts) == 0 {
+		return "null"
+	}
 	var b strings.Builder
 	for i, p := range parts {
 		if i > 0 {
@@ -60,127 +126,63 @@ func join(parts []part) string {
 	return b.String()
 }
 
-// preTokenizerParts flattens a pre-tokenizer.
-func preTokenizerParts(path string, data json.RawMessage) ([]part, error) {
-	var p preTokenizerJSON
+// parts flattens a component; null has none.
+func (c component) parts(path string, data json.RawMessage) ([]part, error) {
+	if isNull(data) {
+		return nil, nil
+	}
 	// The type first: of one that is not known the fields are not either.
 	var kind struct{ Type string }
 	if err := json.Unmarshal(data, &kind); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	switch kind.Type {
-	case "ByteLevel", "Digits", "Split", "Sequence":
-	default:
+	if kind.Type != "Sequence" && !slices.Contains(c.types, kind.Type) {
 		return nil, fmt.Errorf("%s: %q is not supported", path, kind.Type)
 	}
+	var p componentJSON
 	if err := strict(path, data, &p); err != nil {
 		return nil, err
 	}
-	what := ""
-	switch p.Type {
-	case "ByteLevel":
-		what = fmt.Sprintf("ByteLevel(add_prefix_space=%s, use_regex=%s)", boolOr(p.AddPrefixSpace, true), boolOr(p.UseRegex, true))
-	case "Digits":
-		what = fmt.Sprintf("Digits(individual_digits=%s)", boolOr(p.IndividualDigits, false))
-	case "Split":
-		what = fmt.Sprintf("Split(pattern=%v, behavior=%s, invert=%t)", p.Pattern, p.Behavior, p.Invert)
-	case "Sequence":
-		if strings.Count(path, ".") > 4 {
-			return nil, fmt.Errorf("%s: sequences nested this deep are not supported", path)
-		}
-		var parts []part
-		for i, inner := range p.PreTokenizers {
-			ps, err := preTokenizerParts(fmt.Sprintf("%s.pretokenizers[%d]", path, i), inner)
-			if err != nil {
-				return nil, err
-			}
-			parts = append(parts, ps...)
-		}
-		return parts, nil
+	if kind.Type != "Sequence" {
+		return []part{{path, p.what(c)}}, nil
 	}
-	return []part{{path, what}}, nil
+	if strings.Count(path, ".") > 4 {
+		return nil, fmt.Errorf("%s: sequences nested this deep are not supported", path)
+	}
+	inner := map[string][]json.RawMessage{
+		"normalizers": p.Normalizers, "pretokenizers": p.PreTokenizers, "decoders": p.Decoders,
+	}[c.list]
+	var parts []part
+	for i, one := range inner {
+		ps, err := c.parts(fmt.Sprintf("%s.%s[%d]", path, c.list, i), one)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, ps...)
+	}
+	return parts, nil
 }
 
-// checkDecoder refuses decoders other than ByteLevel, for which decoding is the
-// concatenation of the tokens' bytes.
-func checkDecoder(data json.RawMessage) error {
-	if isNull(data) {
-		return nil
+// what returns the type and the options that change what is done.
+func (p *componentJSON) what(c component) string {
+	switch {
+	case p.Type == "ByteLevel" && c.field == "pre_tokenizer":
+		return fmt.Sprintf("ByteLevel(add_prefix_space=%s, use_regex=%s)", boolOr(p.AddPrefixSpace, true), boolOr(p.UseRegex, true))
+	case p.Type == "Digits":
+		return fmt.Sprintf("Digits(individual_digits=%s)", boolOr(p.IndividualDigits, false))
+	case p.Type == "Split":
+		return fmt.Sprintf("Split(pattern=%v, behavior=%s, invert=%t)", p.Pattern, p.Behavior, p.Invert)
+	case p.Type == "Metaspace":
+		return fmt.Sprintf("Metaspace(replacement=%q, prepend_scheme=%s, add_prefix_space=%s, split=%s)",
+			p.Replacement, cmp.Or(p.PrependScheme, "always"), boolOr(p.AddPrefixSpace, true), boolOr(p.Split, true))
+	case p.Type == "Prepend":
+		return fmt.Sprintf("Prepend(%q)", p.Prepend)
+	case p.Type == "Replace":
+		return fmt.Sprintf("Replace(pattern=%v, content=%q)", p.Pattern, p.Content)
+	case p.Type == "Strip":
+		return fmt.Sprintf("Strip(content=%q, start=%d, stop=%d)", p.Content, p.Start, p.Stop)
 	}
-	var d struct{ Type string }
-	if err := json.Unmarshal(data, &d); err != nil {
-		return fmt.Errorf("decoder: %w", err)
-	}
-	if d.Type != "ByteLevel" {
-		return fmt.Errorf("decoder: %s is not supported; only ByteLevel is", brief(data))
-	}
-	return nil
-}
-
-// parsePostProcessor returns the tokens that the post-processor puts before and
-// behind a text, -1 = none.
-func parsePostProcessor(data json.RawMessage, vocab int) (first, last int32, err error) {
-	first, last = -1, -1
-	if isNull(data) {
-		return first, last, nil
-	}
-	var root postProcessorJSON
-	if err := strict("post_processor", data, &root); err != nil {
-		return first, last, err
-	}
-	var template *postProcessorJSON
-	templatePath := ""
-	var visit func(path string, p *postProcessorJSON) error
-	visit = func(path string, p *postProcessorJSON) error {
-		switch {
-		case p.Type == "Sequence":
-			for i := range p.Processors {
-				if err := visit(fmt.Sprintf("%s.processors[%d]", path, i), &p.Processors[i]); err != nil {
-					return err
-				}
-			}
-			return nil
-		case p.Type == "ByteLevel": // changes offsets, not ids
-			return nil
-		case p.Type == "TemplateProcessing" && template == nil:
-			template, templatePath = p, path
-			return nil
-		case p.Type == "TemplateProcessing":
-			return fmt.Errorf("%s: a second TemplateProcessing is not supported", path)
-		}
-		return fmt.Errorf("%s: %q is not supported; supported: TemplateProcessing, ByteLevel, Sequence of these", path, p.Type)
-	}
-	if err := visit("post_processor", &root); err != nil || template == nil {
-		return first, last, err
-	}
-	seen := false
-	for i, piece := range template.Single {
-		path := fmt.Sprintf("%s.single[%d]", templatePath, i)
-		switch {
-		case piece.Sequence != nil && piece.SpecialToken == nil && piece.Sequence.ID == "A" && !seen:
-			seen = true
-		case piece.SpecialToken != nil && piece.Sequence == nil:
-			name := piece.SpecialToken.ID
-			ids := template.SpecialTokens[name].IDs
-			if len(ids) != 1 || ids[0] < 0 || int(ids[0]) >= vocab {
-				return first, last, fmt.Errorf("%s.special_tokens[%q].ids is %v: want one id of the vocabulary", templatePath, name, ids)
-			}
-			at := &first
-			if seen {
-				at = &last
-			}
-			if *at >= 0 {
-				return first, last, fmt.Errorf("%s: %q: more than one token on a side of the text is not supported", path, name)
-			}
-			*at = ids[0]
-		default:
-			return first, last, fmt.Errorf("%s: want a SpecialToken, or once the Sequence A", path)
-		}
-	}
-	if !seen {
-		return first, last, fmt.Errorf("%s.single: the Sequence A is missing", templatePath)
-	}
-	return first, last, nil
+	return p.Type // ByteFallback, Fuse, and the decoder ByteLevel, whose options do nothing
 }
 
 // boolOr formats an optional flag.

@@ -34,7 +34,7 @@ func TestGPT2Conformance(t *testing.T) {
 	_, merges, _ := strings.Cut(read("gpt2_vocab.bpe"), "\n") // the first line is a comment
 	file, err := json.Marshal(map[string]any{
 		"added_tokens":  []any{map[string]any{"id": 50256, "content": "<|endoftext|>", "special": true}},
-		"pre_tokenizer": json.RawMessage(GPT2.preTokenizer()),
+		"pre_tokenizer": json.RawMessage(formOf(GPT2, literal).preTokenizer),
 		"model":         map[string]any{"vocab": vocab, "merges": strings.Split(strings.TrimSpace(merges), "\n")},
 	})
 	if err != nil {

@@ -1,21 +1,20 @@
 package tokenize
 
-import (
-	"cmp"
-	"errors"
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // MaxVocab is the largest number of token ids that a tokenizer may have.
 const MaxVocab = 1 << 20
 
 // definition says all that a tokenizer is, as a file gives it or training finds it.
-// Every source (tokenizer.json, training) makes one; newTokenizer alone judges it.
+// Every source (tokenizer.json, GGUF, training) makes one; newTokenizer alone judges it.
 type definition struct {
 	pipeline     Pipeline
+	spacing      spacing      // literal if the pipeline is byte-level, and only then
 	ignoreMerges bool         // a word that is a token is not merged but looked up
-	tokens       []string     // [vocab] id -> the BPE model's token, spelled in the alphabet; "" = not in the model
+	byteFallback bool         // a character without a token is spelled in the tokens <0x00> to <0xFF>
+	unknown      int32        // what Hugging Face's library gives for text without a token; -1 = nothing
+	fuseUnknown  bool         // one for all in a row
+	tokens       []string     // [vocab] id -> the BPE model's token, as tokenizer.json spells it; "" = not in the model
 	merges       []merge      // by rank
 	added        []addedToken // in the order of the file
 	first, last  int32        // tokens that the template puts around a text; -1 = none
@@ -38,16 +37,27 @@ func newTokenizer(def definition) (*Tokenizer, error) {
 		return nil, fmt.Errorf("model.vocab: %d ids; at most %d are supported", len(def.tokens), MaxVocab)
 	}
 	t := &Tokenizer{def: def}
-	t.split, t.classes = def.pipeline.splitter()
-	if err := t.setTokens(); err != nil {
+	content, err := t.setAdded()
+	if err != nil {
 		return nil, err
 	}
-	t.pairs = newPairTable(def.merges, func(m merge) bool {
-		// A text that spells a special token must not become it. Where added tokens
-		// are recognised, none is left in the text, so this changes nothing there.
-		return t.special[m.into]
-	})
-	t.added = newAddedSets(def.added)
+	if def.pipeline == SentencePiece {
+		err = t.setPieces(content)
+	} else {
+		err = t.setBytes(content)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t.pairs = newPairTable(def.merges, t.forges)
+	switch {
+	case def.pipeline != SentencePiece:
+		t.split = def.pipeline.splitter()
+	case t.symbols.complete():
+		t.split = newJoinTable(def.merges, t.forges, t.Bytes).split
+	default:
+		t.split = wholeText // unknown characters are fused across any cut
+	}
 	for _, id := range []int32{def.first, def.last} {
 		if id >= 0 && (!t.special[id] || t.Bytes(id) == nil) {
 			return nil, fmt.Errorf("post_processor: token %d (%q) is put around texts, so it must be a special token of added_tokens", id, t.Bytes(id))
@@ -63,10 +73,23 @@ func newTokenizer(def definition) (*Tokenizer, error) {
 	return t, nil
 }
 
-// setTokens finds the bytes of each token.
-func (t *Tokenizer) setTokens() error {
+// forges reports whether a rule makes a token that no text may become: a special one,
+// or one that stands for a byte and not for what it spells. Where added tokens are
+// recognised, no special token is left in the text, so that leaving the rule out
+// changes nothing there.
+func (t *Tokenizer) forges(m merge) bool {
+	if t.special[m.into] {
+		return true
+	}
+	_, ok := pieceByte(t.def.tokens[m.into])
+	return ok && t.def.pipeline == SentencePiece
+}
+
+// setAdded checks the added tokens and finds which tokens are special. It returns the
+// contents of the added tokens by id.
+func (t *Tokenizer) setAdded() (content []string, err error) {
 	def := &t.def
-	content := make([]string, len(def.tokens))
+	content = make([]string, len(def.tokens))
 	seen := map[string]bool{}
 	t.special = make([]bool, len(def.tokens))
 	for id, token := range def.tokens {
@@ -75,52 +98,22 @@ func (t *Tokenizer) setTokens() error {
 	for i, a := range def.added {
 		switch {
 		case a.id < 0 || int(a.id) >= len(def.tokens):
-			return fmt.Errorf("added_tokens[%d]: id %d is outside the %d ids of the vocabulary", i, a.id, len(def.tokens))
+			return nil, fmt.Errorf("added_tokens[%d]: id %d is outside the %d ids of the vocabulary", i, a.id, len(def.tokens))
 		case a.content == "":
-			return fmt.Errorf("added_tokens[%d]: content is empty", i)
+			return nil, fmt.Errorf("added_tokens[%d]: content is empty", i)
 		case seen[a.content]:
-			return fmt.Errorf("added_tokens[%d]: %q occurs twice", i, a.content)
+			return nil, fmt.Errorf("added_tokens[%d]: %q occurs twice", i, a.content)
 		case content[a.id] != "":
-			return fmt.Errorf("added_tokens[%d]: id %d is given to both %q and %q", i, a.id, content[a.id], a.content)
+			return nil, fmt.Errorf("added_tokens[%d]: id %d is given to both %q and %q", i, a.id, content[a.id], a.content)
 		case def.tokens[a.id] != "" && def.tokens[a.id] != a.content:
-			return fmt.Errorf("added_tokens[%d]: id %d is %q here and %q in model.vocab", i, a.id, a.content, def.tokens[a.id])
+			return nil, fmt.Errorf("added_tokens[%d]: id %d is %q here and %q in model.vocab", i, a.id, a.content, def.tokens[a.id])
 		}
 		seen[a.content] = true
 		content[a.id] = a.content
 		t.special[a.id] = a.special || def.tokens[a.id] == ""
 	}
-
-	if def.ignoreMerges {
-		t.words = make(map[string]int32, len(def.tokens))
-	}
-	for b := range t.byteID {
-		t.byteID[b] = -1
-	}
-	spelling := newAlphabet()
-	t.ends = make([]uint32, len(def.tokens))
-	for id, token := range def.tokens {
-		start := len(t.text)
-		text, spelled := spelling.appendBytes(t.text, token)
-		if t.special[id] || !spelled {
-			// As it is written; Hugging Face decodes tokens outside the alphabet so too.
-			text = append(text[:start], cmp.Or(token, content[id])...)
-		}
-		t.text = text
-		t.ends[id] = uint32(len(text))
-		if t.special[id] || !spelled {
-			continue
-		}
-		if t.words != nil {
-			t.words[string(text[start:])] = int32(id)
-		}
-		if len(text) == start+1 {
-			t.byteID[text[start]] = int32(id)
-		}
-	}
-	if slices.Max(t.byteID[:]) < 0 {
-		return errors.New("model.vocab: no byte has a token; that is no byte-level vocabulary")
-	}
-	return nil
+	t.added, err = newAddedSets(def.added, def.spacing)
+	return content, err
 }
 
 // specialNamed returns the id of the special token with the first of the names that

@@ -1,20 +1,24 @@
 package tokenize
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
+	"unicode/utf8"
 )
 
 // Encoder turns text into token ids. It holds scratch memory and bounded caches of
 // the words met so far, about 3 MB at most; one goroutine at a time may use it. What
 // it returns depends on the text alone, never on what it encoded before.
 type Encoder struct {
-	t     *Tokenizer
-	short []shortWord // direct-mapped
-	long  longCache
-	merge merger
-	ids   []int32 // the symbols of the word being merged
+	t       *Tokenizer
+	short   []shortWord // direct-mapped
+	long    longCache
+	merge   merger
+	ids     []int32 // the symbols of the word being merged
+	spaced  []byte  // the section being encoded, where it had to be changed
+	unknown int32   // what text without a token becomes, -1 = nothing
 }
 
 // NewEncoder returns an encoder with empty caches.
@@ -24,46 +28,94 @@ func (t *Tokenizer) NewEncoder() *Encoder {
 		short: make([]shortWord, 1<<shortBits),
 		long:  longCache{seed: maphash.MakeSeed()},
 		merge: merger{pairs: &t.pairs},
+
+		unknown: -1,
 	}
 }
 
 // Append appends the ids of text to dst. Any bytes will do, valid UTF-8 or not, and
-// Tokenizer.AppendText gives them back, but for bytes that have no token: some
-// vocabularies lack a few control characters, which are left out. All of text is text: what looks like a
-// special or added token is spelled out, so that a document cannot forge one. No
-// token is added at either end.
+// Tokenizer.AppendText gives them back, with two exceptions: bytes that have no token
+// are left out (some vocabularies lack a few control characters), and SentencePiece
+// vocabularies read U+2581 as a space. All of text is text: what looks like a special
+// or added token is spelled out, so that a document cannot forge one. No token is added
+// at either end. The text may be a piece of a document; its beginning is AppendDocument's.
 func (e *Encoder) Append(dst []int32, text []byte) []int32 {
-	split, classes := e.t.split, e.t.classes
+	if e.t.def.spacing != literal && bytes.Contains(text, []byte(marker)) {
+		e.spaced = appendUnmarked(e.spaced[:0], text)
+		text = e.spaced
+	}
+	return e.appendWords(dst, text)
+}
+
+// AppendDocument is Append for a text that begins a document: it is encoded with
+// Tokenizer.Prefix before it. Of an empty text there are no ids.
+func (e *Encoder) AppendDocument(dst []int32, text []byte) []int32 {
+	return e.appendSection(dst, text, true)
+}
+
+// AppendWithSpecials is AppendDocument, except that the added tokens of the tokenizer
+// are recognised in text, and text without a token becomes the unknown token, as
+// Hugging Face's tokenizers do by default. Use it for text that its author may fill with
+// control tokens, a prompt template for instance.
+func (e *Encoder) AppendWithSpecials(dst []int32, text []byte) []int32 {
+	e.unknown = e.t.def.unknown
+	defer func() { e.unknown = -1 }()
+	cuts := addedCuts{set: &e.t.added[0], text: text}
+	for {
+		from, to, id, ok := cuts.next()
+		dst = e.appendNormalized(dst, text[from:to], from == 0)
+		if !ok {
+			return dst
+		}
+		dst = append(dst, id)
+	}
+}
+
+// appendNormalized appends the ids of a section, in which the normalized added tokens
+// are recognised. first says that the text begins with it.
+func (e *Encoder) appendNormalized(dst []int32, section []byte, first bool) []int32 {
+	set := &e.t.added[1]
+	if len(set.tokens) == 0 || len(section) == 0 {
+		return e.appendSection(dst, section, first)
+	}
+	normalizer := e.t.def.spacing.normalizer()
+	if normalizer {
+		e.spaced = e.t.def.spacing.appendSpaced(e.spaced[:0], section, first)
+		section = e.spaced
+	}
+	cuts := addedCuts{set: set, text: section}
+	for {
+		from, to, id, ok := cuts.next()
+		if normalizer {
+			dst = e.appendWords(dst, section[from:to])
+		} else {
+			dst = e.appendSection(dst, section[from:to], first && from == 0)
+		}
+		if !ok {
+			return dst
+		}
+		dst = append(dst, id)
+	}
+}
+
+// appendSection appends the ids of a section, all of which is text.
+func (e *Encoder) appendSection(dst []int32, section []byte, first bool) []int32 {
+	if s := e.t.def.spacing; s != literal && len(section) > 0 {
+		e.spaced = s.appendSpaced(e.spaced[:0], section, first)
+		section = e.spaced
+	}
+	return e.appendWords(dst, section)
+}
+
+// appendWords appends the ids of text as BPE is to see it.
+func (e *Encoder) appendWords(dst []int32, text []byte) []int32 {
+	split := e.t.split
 	for i := 0; i < len(text); {
-		end := split(classes, text, i)
+		end := split(text, i)
 		dst = e.appendWord(dst, text, i, end)
 		i = end
 	}
 	return dst
-}
-
-// AppendWithSpecials is Append, except that the added tokens of the tokenizer are
-// recognised in text, as Hugging Face's tokenizers do by default. Use it for text
-// that its author may fill with control tokens, a prompt template for instance.
-func (e *Encoder) AppendWithSpecials(dst []int32, text []byte) []int32 {
-	return e.appendAround(dst, text, e.t.added[:])
-}
-
-// appendAround cuts text at the tokens of the first set, what lies between at those
-// of the next, and encodes what is left.
-func (e *Encoder) appendAround(dst []int32, text []byte, sets []addedSet) []int32 {
-	if len(sets) == 0 {
-		return e.Append(dst, text)
-	}
-	for {
-		start, end, id, ok := sets[0].next(text)
-		if !ok {
-			return e.appendAround(dst, text, sets[1:])
-		}
-		dst = e.appendAround(dst, text[:start], sets[1:])
-		dst = append(dst, id)
-		text = text[end:]
-	}
 }
 
 // shortWord is a cached word of at most 15 bytes with at most 4 tokens. The key is
@@ -106,8 +158,8 @@ func (e *Encoder) appendWord(dst []int32, text []byte, i, end int) []int32 {
 	if entry.lo == lo && entry.hi == hi {
 		return append(dst, entry.ids[:entry.n]...)
 	}
-	ids := e.encodeWord(text[i:end])
-	if len(ids) <= len(entry.ids) {
+	ids, cache := e.encodeWord(text[i:end])
+	if cache && len(ids) <= len(entry.ids) {
 		entry.lo, entry.hi, entry.n = lo, hi, int32(len(ids))
 		copy(entry.ids[:], ids)
 	}
@@ -116,18 +168,22 @@ func (e *Encoder) appendWord(dst []int32, text []byte, i, end int) []int32 {
 
 func (e *Encoder) appendLong(dst []int32, word []byte) []int32 {
 	if len(word) > longLen {
-		return append(dst, e.encodeWord(word)...)
+		ids, _ := e.encodeWord(word)
+		return append(dst, ids...)
 	}
 	slot, ids := e.long.get(word)
 	if ids == nil {
-		ids = e.encodeWord(word)
-		e.long.put(slot, word, ids)
+		var cache bool
+		if ids, cache = e.encodeWord(word); cache {
+			e.long.put(slot, word, ids)
+		}
 	}
 	return append(dst, ids...)
 }
 
-// encodeWord returns the ids of a word, valid until the next call.
-func (e *Encoder) encodeWord(word []byte) []int32 {
+// encodeWord returns the ids of a word, valid until the next call. A word that holds
+// text without a token is not to be cached: its ids depend on e.unknown.
+func (e *Encoder) encodeWord(word []byte) (ids []int32, cache bool) {
 	if cap(e.ids) > maxScratch && len(word) <= maxScratch {
 		// One enormous word must not hold its memory for ever.
 		e.ids, e.merge = nil, merger{pairs: e.merge.pairs}
@@ -135,14 +191,81 @@ func (e *Encoder) encodeWord(word []byte) []int32 {
 	e.ids = e.ids[:0]
 	if id, ok := e.t.words[string(word)]; ok {
 		e.ids = append(e.ids, id)
-		return e.ids
+		return e.ids, true
 	}
+	if e.t.symbols.runes == nil {
+		cache = e.appendBytes(word)
+	} else {
+		cache = e.appendRunes(word)
+	}
+	return e.merge.merge(e.ids), cache
+}
+
+// appendBytes appends the symbols of a word to e.ids; complete says that all bytes have one.
+func (e *Encoder) appendBytes(word []byte) (complete bool) {
+	complete = true
+	fresh := true // no unknown token has just been appended
 	for _, b := range word {
-		if id := e.t.byteID[b]; id >= 0 {
+		if id := e.t.symbols.byteID[b]; id >= 0 {
 			e.ids = append(e.ids, id)
+			fresh = true
+			continue
+		}
+		complete = false
+		if e.unknown >= 0 && (fresh || !e.t.def.fuseUnknown) {
+			e.ids = append(e.ids, e.unknown)
+			fresh = false
 		}
 	}
-	return e.merge.merge(e.ids)
+	return complete
+}
+
+// appendRunes is appendBytes for a vocabulary whose symbols are characters. One without
+// a token is spelled in bytes, if all of them have one.
+func (e *Encoder) appendRunes(word []byte) (complete bool) {
+	s := &e.t.symbols
+	complete = true
+	pending := false // an unknown token is to be appended
+	flush := func() {
+		if pending && e.unknown >= 0 {
+			e.ids = append(e.ids, e.unknown)
+		}
+		pending = false
+	}
+	for i := 0; i < len(word); {
+		if b := word[i]; b < utf8.RuneSelf && s.asciiID[b] >= 0 {
+			flush()
+			e.ids = append(e.ids, s.asciiID[b])
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(word[i:])
+		char := word[i : i+n]
+		i += n
+		if id, ok := s.runes[r]; ok && (r != utf8.RuneError || n > 1) {
+			flush()
+			e.ids = append(e.ids, id)
+			continue
+		}
+		start := len(e.ids)
+		for _, b := range char {
+			if s.byteID[b] < 0 {
+				e.ids = e.ids[:start]
+				break
+			}
+			e.ids = append(e.ids, s.byteID[b])
+		}
+		if len(e.ids) > start {
+			continue // as Hugging Face's library, which appends a pending unknown token later
+		}
+		complete = false
+		if !e.t.def.fuseUnknown {
+			flush()
+		}
+		pending = true
+	}
+	flush()
+	return complete
 }
 
 const maxScratch = 1 << 16 // symbols

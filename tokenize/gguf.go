@@ -1,7 +1,9 @@
 package tokenize
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -42,7 +44,7 @@ const (
 // around a text, else found by name as in a tokenizer.json, which has no field for
 // them: bos_token_id and eos_token_id are often those of a chat, not of a document.
 func FromGGUF(g GGUF) (*Tokenizer, error) {
-	def := definition{first: -1, last: -1}
+	def := definition{unknown: -1, first: -1, last: -1}
 	if err := g.setTokens(&def); err != nil {
 		return nil, err
 	}
@@ -58,8 +60,19 @@ func FromGGUF(g GGUF) (*Tokenizer, error) {
 		if def.merges, err = g.merges(); err != nil {
 			return nil, err
 		}
+	case "llama":
+		def.pipeline, def.spacing, addBOS = SentencePiece, prepended, true
+		if g.AddSpacePrefix != nil && !*g.AddSpacePrefix {
+			def.spacing = replaced
+		}
+		def.byteFallback, def.fuseUnknown = true, true
+		def.unknown = g.unknown()
+		var err error
+		if def.merges, err = g.mergesByScore(def.tokens); err != nil {
+			return nil, err
+		}
 	default:
-		return nil, fmt.Errorf("tokenizer.ggml.model: %q is not supported; supported: gpt2", g.Model)
+		return nil, fmt.Errorf("tokenizer.ggml.model: %q is not supported; supported: gpt2, llama", g.Model)
 	}
 	var err error
 	if def.first, err = g.around("bos", g.BOS, g.AddBOS, addBOS); err != nil {
@@ -156,6 +169,75 @@ func (g *GGUF) merges() ([]merge, error) {
 		pairs[rank] = [2]string{left, right}
 	}
 	return resolveMerges("tokenizer.ggml.merges", pairs, "tokenizer.ggml.tokens", ids)
+}
+
+// unknown returns the token for text without one, -1 = none.
+func (g *GGUF) unknown() int32 {
+	for id := range g.Tokens {
+		if g.Unknown != nil && int(*g.Unknown) == id || g.Unknown == nil && g.kind(id) == ggufUnknown {
+			return int32(id)
+		}
+	}
+	return -1
+}
+
+// maxPieceWork bounds the bytes that mergesByScore looks at.
+const maxPieceWork = 1 << 30
+
+// mergesByScore returns the rules of a SentencePiece vocabulary, which has scores
+// instead: a piece can be merged from any two pieces that spell it, those of greater
+// score first. The order of rules for equal scores is that of Hugging Face's converter:
+// longer left parts first, in characters, then longer right ones, then as found.
+func (g *GGUF) mergesByScore(tokens []string) ([]merge, error) {
+	if len(g.Scores) != len(g.Tokens) {
+		return nil, fmt.Errorf("tokenizer.ggml.scores: %d scores for %d tokens", len(g.Scores), len(g.Tokens))
+	}
+	ids := make(map[string]int32, len(tokens))
+	work := 0
+	for id, token := range tokens {
+		if token != "" {
+			ids[token] = int32(id)
+		}
+		if work += len(token) * len(token); work > maxPieceWork {
+			return nil, fmt.Errorf("tokenizer.ggml.tokens[%d]: %d bytes; the tokens are too long for merges to be derived from scores", id, len(token))
+		}
+	}
+	type rule struct {
+		merge
+		score      float32
+		leftChars  int
+		rightChars int
+	}
+	var rules []rule
+	for id, token := range tokens {
+		score := g.Scores[id]
+		if score != score {
+			return nil, fmt.Errorf("tokenizer.ggml.scores[%d] is not a number", id)
+		}
+		start, characters := len(rules), utf8.RuneCountInString(token)
+		n := 0
+		for i := range token {
+			if left, right := token[:i], token[i:]; i > 0 {
+				l, okL := ids[left]
+				r, okR := ids[right]
+				if okL && okR {
+					rules = append(rules, rule{merge{l, r, int32(id)}, score, n, characters - n})
+				}
+			}
+			n++
+		}
+		slices.SortFunc(rules[start:], func(a, b rule) int {
+			return cmp.Or(cmp.Compare(a.left, b.left), cmp.Compare(a.right, b.right))
+		})
+	}
+	slices.SortStableFunc(rules, func(a, b rule) int {
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.leftChars, a.leftChars), cmp.Compare(b.rightChars, a.rightChars))
+	})
+	merges := make([]merge, len(rules))
+	for rank, r := range rules {
+		merges[rank] = r.merge
+	}
+	return merges, nil
 }
 
 // around returns the token that is put on one side of a text, -1 = none.

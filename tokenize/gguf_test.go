@@ -1,6 +1,7 @@
 package tokenize
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -60,6 +61,103 @@ func TestFromGGUFGivesTheTokenizerBack(t *testing.T) {
 	}
 }
 
+// asScoredGGUF returns the metadata of a SentencePiece vocabulary: tokens that stand
+// later have smaller scores.
+func asScoredGGUF(tok *Tokenizer) GGUF {
+	g := asGGUF(tok, "")
+	g.Model, g.Merges = "llama", nil
+	g.Scores = make([]float32, len(g.Tokens))
+	for id, token := range g.Tokens {
+		g.Scores[id] = -float32(id)
+		if _, ok := pieceByte(token); ok {
+			g.Types[id] = ggufByte
+		}
+	}
+	g.Types[tok.def.unknown] = ggufUnknown
+	yes := true
+	g.AddSpacePrefix = &yes
+	return g
+}
+
+// mergeByScore is SentencePiece's way: again and again the two neighbours that spell the
+// piece of the greatest score, the leftmost of equal ones.
+func mergeByScore(g *GGUF, text string) []int32 {
+	id := func(piece string) int32 { return int32(slices.Index(g.Tokens, piece)) }
+	var pieces []string
+	for _, r := range strings.ReplaceAll(" "+text, " ", marker) {
+		pieces = append(pieces, string(r))
+	}
+	for {
+		best := -1
+		for i := 0; i+1 < len(pieces); i++ {
+			joined := id(pieces[i] + pieces[i+1])
+			if joined < 0 || g.Types[joined] != ggufNormal {
+				continue
+			}
+			if best < 0 || g.Scores[joined] > g.Scores[id(pieces[best]+pieces[best+1])] {
+				best = i
+			}
+		}
+		if best < 0 {
+			break
+		}
+		pieces[best] += pieces[best+1]
+		pieces = slices.Delete(pieces, best+1, best+2)
+	}
+	var ids []int32
+	for _, piece := range pieces {
+		if k := id(piece); k >= 0 {
+			ids = append(ids, k)
+			continue
+		}
+		for _, b := range []byte(piece) {
+			ids = append(ids, id(pieceOf(b)))
+		}
+	}
+	return ids
+}
+
+// Rules that are derived from scores do what SentencePiece does with the scores.
+func TestFromGGUFMergesByScore(t *testing.T) {
+	g := asScoredGGUF(loadTestdata(t, "sentencepiece.json"))
+	tok, err := FromGGUF(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := tok.NewEncoder()
+	for _, text := range readGolden(t).Texts {
+		if text == "" {
+			continue
+		}
+		want := mergeByScore(&g, text)
+		if got := e.AppendDocument(nil, []byte(text)); !slices.Equal(got, want) {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+	checkSame(t, reparse(t, tok), tok, []byte(" the cat </s> x"))
+}
+
+func TestFromGGUFSpacePrefix(t *testing.T) {
+	no := false
+	for _, c := range []struct {
+		add  *bool
+		want string
+	}{{nil, " "}, {&no, ""}} {
+		g := asScoredGGUF(loadTestdata(t, "sentencepiece.json"))
+		g.AddSpacePrefix, g.AddBOS = c.add, nil
+		tok, err := FromGGUF(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tok.Prefix([]byte("the")); got != c.want {
+			t.Errorf("prefix %q, want %q", got, c.want)
+		}
+		if bos, ok := tok.BOS(); !ok || bos != tok.def.first {
+			t.Error("llama.cpp puts BOS before a text unless it is told not to")
+		}
+	}
+}
+
 func TestFromGGUFDefaults(t *testing.T) {
 	want := loadTestdata(t, "llama3.json")
 	bos, _ := want.BOS()
@@ -112,7 +210,7 @@ func TestFromGGUFRefuses(t *testing.T) {
 		change func(g *GGUF)
 		want   []string
 	}{
-		{"model", func(g *GGUF) { g.Model = "t5" }, []string{"tokenizer.ggml.model", "t5", "gpt2"}},
+		{"model", func(g *GGUF) { g.Model = "t5" }, []string{"tokenizer.ggml.model", "t5", "gpt2, llama"}},
 		{"no model", func(g *GGUF) { g.Model = "" }, []string{"tokenizer.ggml.model"}},
 		{"pre", func(g *GGUF) { g.Pre = "qwen2" }, []string{"tokenizer.ggml.pre", "qwen2", "smollm"}},
 		{"no pre", func(g *GGUF) { g.Pre = "" }, []string{"tokenizer.ggml.pre"}},
@@ -142,9 +240,15 @@ func TestFromGGUFRefuses(t *testing.T) {
 		{"negative BOS", func(g *GGUF) { g.BOS = id(-1) }, []string{"tokenizer.ggml.bos_token_id", "-1"}},
 		{"BOS of text", func(g *GGUF) { g.BOS = id(300) }, []string{"300", "special token"}},
 		{"EOS outside", func(g *GGUF) { g.EOS, g.AddEOS = id(1<<30), g.AddBOS }, []string{"tokenizer.ggml.eos_token_id", "1073741824"}},
+		{"llama without scores", func(g *GGUF) { g.Scores = nil }, []string{"tokenizer.ggml.scores", "0 scores"}},
+		{"llama with a score that is no number", func(g *GGUF) { g.Scores[7] = float32(math.NaN()) }, []string{"tokenizer.ggml.scores[7]", "not a number"}},
+		{"llama with a huge token", func(g *GGUF) { g.Tokens[400] = strings.Repeat("x", 1<<15) }, []string{"tokenizer.ggml.tokens[400]", "32768"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := asGGUF(loadTestdata(t, "smollm2.json"), "smollm")
+			if strings.HasPrefix(c.name, "llama") {
+				g = asScoredGGUF(loadTestdata(t, "sentencepiece.json"))
+			}
 			c.change(&g)
 			_, err := FromGGUF(g)
 			if err == nil {

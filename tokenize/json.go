@@ -8,8 +8,8 @@ import (
 )
 
 // The JSON shapes of tokenizer.json, as Hugging Face's library reads and writes them.
-// Fields that say nothing to a byte-level tokenizer are read, so that unknown ones
-// can be told from them, and otherwise ignored.
+// Fields that say nothing about ids are read, so that unknown ones can be told from
+// them, and otherwise ignored.
 
 type fileJSON struct {
 	Version       string          `json:"version"`
@@ -33,17 +33,27 @@ type addedJSON struct {
 	Special    bool   `json:"special"`
 }
 
-// preTokenizerJSON is any of the pre-tokenizers that have a part in a Pipeline.
-type preTokenizerJSON struct {
+// componentJSON is any of the components that have a part in a form.
+type componentJSON struct {
 	Type             string            `json:"type"`
-	AddPrefixSpace   *bool             `json:"add_prefix_space"`  // ByteLevel
+	AddPrefixSpace   *bool             `json:"add_prefix_space"`  // ByteLevel, Metaspace
 	TrimOffsets      *bool             `json:"trim_offsets"`      // ByteLevel; about offsets only
 	UseRegex         *bool             `json:"use_regex"`         // ByteLevel; absent = true
 	IndividualDigits *bool             `json:"individual_digits"` // Digits
-	Pattern          map[string]string `json:"pattern"`           // Split: {"Regex": ...} or {"String": ...}
+	Pattern          map[string]string `json:"pattern"`           // Split, Replace: {"Regex": ...} or {"String": ...}
 	Behavior         string            `json:"behavior"`          // Split
 	Invert           bool              `json:"invert"`            // Split
+	Replacement      string            `json:"replacement"`       // Metaspace
+	PrependScheme    string            `json:"prepend_scheme"`    // Metaspace; absent = always
+	Split            *bool             `json:"split"`             // Metaspace; absent = true
+	StrRep           *string           `json:"str_rep"`           // Metaspace; the replacement again, in old files
+	Prepend          string            `json:"prepend"`           // Prepend
+	Content          string            `json:"content"`           // Replace, Strip
+	Start            int               `json:"start"`             // Strip
+	Stop             int               `json:"stop"`              // Strip
+	Normalizers      []json.RawMessage `json:"normalizers"`       // Sequence
 	PreTokenizers    []json.RawMessage `json:"pretokenizers"`     // Sequence
+	Decoders         []json.RawMessage `json:"decoders"`          // Sequence
 }
 
 type postProcessorJSON struct {
@@ -77,11 +87,11 @@ type specialsJSON struct {
 type modelJSON struct {
 	Type         string           `json:"type"` // absent in old files
 	Dropout      *float64         `json:"dropout"`
-	UnkToken     *string          `json:"unk_token"` // cannot occur: every byte has a token
+	UnkToken     *string          `json:"unk_token"`
 	Prefix       *string          `json:"continuing_subword_prefix"`
 	Suffix       *string          `json:"end_of_word_suffix"`
-	FuseUnk      bool             `json:"fuse_unk"`      // cannot matter, as UnkToken
-	ByteFallback bool             `json:"byte_fallback"` // likewise
+	FuseUnk      bool             `json:"fuse_unk"`
+	ByteFallback bool             `json:"byte_fallback"`
 	IgnoreMerges bool             `json:"ignore_merges"`
 	Vocab        map[string]int32 `json:"vocab"`
 	Merges       mergesJSON       `json:"merges"`

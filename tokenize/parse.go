@@ -42,21 +42,15 @@ func Parse(data []byte) (*Tokenizer, error) {
 	if err := json.Unmarshal(data, &file); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
 	}
-	if !isNull(file.Normalizer) {
-		return nil, fmt.Errorf("normalizer: %s is not supported; only null is", brief(file.Normalizer))
-	}
-	pipeline, err := parsePreTokenizer(file.PreTokenizer)
+	form, err := parseForm(&file)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkDecoder(file.Decoder); err != nil {
 		return nil, err
 	}
 	def, err := parseModel(file.Model, file.AddedTokens)
 	if err != nil {
 		return nil, err
 	}
-	def.pipeline = pipeline
+	def.pipeline, def.spacing = form.pipeline, form.spacing
 	if def.first, def.last, err = parsePostProcessor(file.PostProcessor, len(def.tokens)); err != nil {
 		return nil, err
 	}
@@ -83,7 +77,15 @@ func parseModel(data json.RawMessage, added []addedJSON) (definition, error) {
 	case model.Suffix != nil && *model.Suffix != "":
 		return def, fmt.Errorf("model.end_of_word_suffix: %q is not supported; only null is", *model.Suffix)
 	}
-	def.ignoreMerges = model.IgnoreMerges
+	def.ignoreMerges, def.byteFallback = model.IgnoreMerges, model.ByteFallback
+	def.unknown, def.fuseUnknown = -1, model.FuseUnk
+	if model.UnkToken != nil && *model.UnkToken != "" {
+		id, ok := model.Vocab[*model.UnkToken]
+		if !ok {
+			return def, fmt.Errorf("model.unk_token: %q is not in model.vocab", *model.UnkToken)
+		}
+		def.unknown = id
+	}
 	var err error
 	if def.tokens, err = denseTokens(model.Vocab, added); err != nil {
 		return def, err
@@ -91,11 +93,11 @@ func parseModel(data json.RawMessage, added []addedJSON) (definition, error) {
 	if def.merges, err = resolveMerges("model.merges", model.Merges, "model.vocab", model.Vocab); err != nil {
 		return def, err
 	}
-	for i, a := range added {
-		if a.SingleWord || a.Lstrip || a.Rstrip {
-			return def, fmt.Errorf("added_tokens[%d] %q: single_word, lstrip and rstrip are not supported", i, a.Content)
-		}
-		def.added = append(def.added, addedToken{a.Content, a.ID, a.Special, a.Normalized})
+	for _, a := range added {
+		def.added = append(def.added, addedToken{
+			content: a.Content, id: a.ID, special: a.Special, normalized: a.Normalized,
+			singleWord: a.SingleWord, lstrip: a.Lstrip, rstrip: a.Rstrip,
+		})
 	}
 	return def, nil
 }

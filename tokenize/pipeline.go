@@ -5,21 +5,24 @@ import "fmt"
 // Pipeline names a way to cut text into words before BPE.
 type Pipeline uint8
 
-// The pipelines. All are byte-level: the words' bytes are the first symbols.
+// The pipelines. All but the last are byte-level: the words' bytes are the first symbols.
 const (
-	GPT2    Pipeline = iota + 1 // ByteLevel with its regular expression
-	Llama3                      // Split with Llama-3's regular expression, then ByteLevel
-	SmolLM2                     // Digits, one by one, then ByteLevel with its regular expression
+	GPT2          Pipeline = iota + 1 // ByteLevel with its regular expression
+	Llama3                            // Split with Llama-3's regular expression, then ByteLevel
+	SmolLM2                           // Digits, one by one, then ByteLevel with its regular expression
+	Qwen2                             // as Llama3, but every number alone
+	SentencePiece                     // none: words may hold spaces; the first symbols are characters. Train cannot make it
 )
 
-// ParsePipeline returns the pipeline of a name: gpt2, llama3 or smollm2.
+// ParsePipeline returns the pipeline that Train can use of a name: gpt2, llama3, smollm2
+// or qwen2.
 func ParsePipeline(name string) (Pipeline, error) {
-	for p := GPT2; p.valid(); p++ {
+	for p := GPT2; p.trainable(); p++ {
 		if p.String() == name {
 			return p, nil
 		}
 	}
-	return 0, fmt.Errorf("unknown pipeline %q; known: gpt2, llama3, smollm2", name)
+	return 0, fmt.Errorf("unknown pipeline %q; known: gpt2, llama3, smollm2, qwen2", name)
 }
 
 // String returns the name that ParsePipeline takes.
@@ -31,39 +34,28 @@ func (p Pipeline) String() string {
 		return "llama3"
 	case SmolLM2:
 		return "smollm2"
+	case Qwen2:
+		return "qwen2"
+	case SentencePiece:
+		return "sentencepiece"
 	}
 	return fmt.Sprintf("Pipeline(%d)", uint8(p))
 }
 
-func (p Pipeline) valid() bool { return GPT2 <= p && p <= SmolLM2 }
+// trainable reports whether the pipeline is byte-level.
+func (p Pipeline) trainable() bool { return GPT2 <= p && p < SentencePiece }
 
-// preTokenizer returns the pipeline as the pre_tokenizer of a tokenizer.json. A file
-// is recognised by comparison with it.
-func (p Pipeline) preTokenizer() string {
+// splitter returns the splitter of a byte-level pipeline.
+func (p Pipeline) splitter() splitter {
 	switch p {
 	case GPT2:
-		return `{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}`
+		return regexClasses().splitGPT2
 	case Llama3:
-		return `{"type":"Sequence","pretokenizers":[` +
-			`{"type":"Split","pattern":{"Regex":"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},"behavior":"Isolated","invert":false},` +
-			`{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]}`
+		return regexClasses().splitLlama3
 	case SmolLM2:
-		return `{"type":"Sequence","pretokenizers":[` +
-			`{"type":"Digits","individual_digits":true},` +
-			`{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}]}`
-	}
-	panic("tokenize: no pre-tokenizer for " + p.String())
-}
-
-// splitter returns the pipeline's splitter and the classes it goes by.
-func (p Pipeline) splitter() (splitter, *classTable) {
-	switch p {
-	case GPT2:
-		return splitGPT2, regexClasses()
-	case Llama3:
-		return splitLlama3, regexClasses()
-	case SmolLM2:
-		return splitSmolLM2, digitsClasses()
+		return digitsClasses().splitSmolLM2
+	case Qwen2:
+		return regexClasses().splitQwen2
 	}
 	panic("tokenize: no splitter for " + p.String())
 }

@@ -8,12 +8,12 @@ import "unicode/utf8"
 // Each is a hand-written matcher of the alternatives of one published regular
 // expression, in its order; a general matcher is over ten times slower, and Go's
 // has no lookahead.
-type splitter func(t *classTable, s []byte, i int) int
+type splitter func(s []byte, i int) int
 
 // splitGPT2 matches, as GPT-2 does,
 //
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-func splitGPT2(t *classTable, s []byte, i int) int {
+func (t *classTable) splitGPT2(s []byte, i int) int {
 	if s[i] == '\'' {
 		if n := contraction(s[i+1:], false); n > 0 {
 			return i + 1 + n
@@ -33,7 +33,7 @@ func splitGPT2(t *classTable, s []byte, i int) int {
 
 // splitSmolLM2 first isolates every digit, then matches as GPT-2 does in what lies
 // between, so that a digit ends the text for the lookahead.
-func splitSmolLM2(t *classTable, s []byte, i int) int {
+func (t *classTable) splitSmolLM2(s []byte, i int) int {
 	if s[i] == '\'' {
 		if n := contraction(s[i+1:], false); n > 0 {
 			return i + 1 + n
@@ -64,7 +64,14 @@ func splitSmolLM2(t *classTable, s []byte, i int) int {
 //
 //	(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|
 //	 ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
-func splitLlama3(t *classTable, s []byte, i int) int {
+func (t *classTable) splitLlama3(s []byte, i int) int { return t.splitTiktoken(s, i, 3) }
+
+// splitQwen2 matches as Llama-3 does, but every number alone.
+func (t *classTable) splitQwen2(s []byte, i int) int { return t.splitTiktoken(s, i, 1) }
+
+// splitTiktoken is the family of patterns that came with OpenAI's tiktoken; at most the
+// given count of numbers makes a word.
+func (t *classTable) splitTiktoken(s []byte, i, numbers int) int {
 	if s[i] == '\'' {
 		if n := contraction(s[i+1:], true); n > 0 {
 			return i + 1 + n
@@ -75,7 +82,7 @@ func splitLlama3(t *classTable, s []byte, i int) int {
 	case letter:
 		return t.run(s, end, letter)
 	case number:
-		for k := 1; k < 3 && end < len(s); k++ {
+		for k := 1; k < numbers && end < len(s); k++ {
 			next, nextEnd := t.at(s, end)
 			if next != number {
 				break

@@ -5,8 +5,7 @@ package tokenize
 type Tokenizer struct {
 	def      definition
 	split    splitter
-	classes  *classTable
-	byteID   [256]int32       // byte -> the token of that byte alone, -1 = none
+	symbols  symbols
 	words    map[string]int32 // bytes -> token, where whole words are looked up before merging; else nil
 	pairs    pairTable
 	added    [2]addedSet
@@ -68,6 +67,27 @@ func (t *Tokenizer) Bytes(id int32) []byte {
 func (t *Tokenizer) AppendText(dst []byte, ids []int32) []byte {
 	for _, id := range ids {
 		dst = append(dst, t.Bytes(id)...)
+	}
+	return dst
+}
+
+// Prefix returns what stands, unseen, before a document that begins with text: a space
+// in most SentencePiece vocabularies, else nothing. The first token of the document
+// begins with it.
+func (t *Tokenizer) Prefix(text []byte) string {
+	if t.def.spacing.prefix(text, true) {
+		return " "
+	}
+	return ""
+}
+
+// AppendDocumentText is AppendText for the ids of a whole document, as
+// Encoder.AppendDocument gave them: without the Prefix.
+func (t *Tokenizer) AppendDocumentText(dst []byte, ids []int32) []byte {
+	start := len(dst)
+	dst = t.AppendText(dst, ids)
+	if t.Prefix(nil) != "" && len(dst) > start && dst[start] == ' ' {
+		dst = append(dst[:start], dst[start+1:]...)
 	}
 	return dst
 }

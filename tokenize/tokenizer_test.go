@@ -46,7 +46,7 @@ func TestJSONRoundTrip(t *testing.T) {
 	for _, text := range readGolden(t).Texts {
 		texts = append(texts, []byte(text))
 	}
-	for _, name := range []string{"gpt2.json", "llama3.json", "smollm2.json", "added.json"} {
+	for _, name := range []string{"gpt2.json", "llama3.json", "smollm2.json", "qwen2.json", "added.json", "sentencepiece.json"} {
 		tok := loadTestdata(t, name)
 		checkSame(t, tok, reparse(t, tok), texts...)
 	}

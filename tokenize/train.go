@@ -34,14 +34,14 @@ func Train(ctx context.Context, opts TrainOptions, docs iter.Seq[[]byte]) (*Toke
 
 // countWords returns the distinct words of the documents and how often each occurs.
 func countWords(ctx context.Context, p Pipeline, docs iter.Seq[[]byte]) (words []string, counts []int64, err error) {
-	split, classes := p.splitter()
+	split := p.splitter()
 	index := map[string]int32{}
 	for text := range docs {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
 		}
 		for i := 0; i < len(text); {
-			end := split(classes, text, i)
+			end := split(text, i)
 			k, ok := index[string(text[i:end])]
 			if !ok {
 				k = int32(len(words))
@@ -229,7 +229,7 @@ func appendNew(words []int32, w int32) []int32 {
 
 // define puts what training found into a definition.
 func (o TrainOptions) define(tokens []string, merges []merge) definition {
-	def := definition{pipeline: o.Pipeline, tokens: tokens, merges: merges, first: -1, last: -1}
+	def := definition{pipeline: o.Pipeline, tokens: tokens, merges: merges, unknown: -1, first: -1, last: -1}
 	for id, name := range o.specials() {
 		def.added = append(def.added, addedToken{content: name, id: int32(id), special: true})
 		if name == o.BOS {

@@ -34,7 +34,7 @@ func train(t testing.TB, o TrainOptions, docs iter.Seq[[]byte]) *Tokenizer {
 
 func TestTrainedTokenizer(t *testing.T) {
 	docs := corpusDocs(t)
-	for p := GPT2; p.valid(); p++ {
+	for p := GPT2; p.trainable(); p++ {
 		o := smallOptions(func(o *TrainOptions) { o.Pipeline, o.Special = p, []string{"<|pad|>", "☺"} })
 		tok := train(t, o, slices.Values(docs))
 		if tok.Vocab() != o.Vocab {

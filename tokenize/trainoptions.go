@@ -25,8 +25,8 @@ func DefaultTrainOptions() TrainOptions {
 
 // Validate reports the first option that cannot be met.
 func (o TrainOptions) Validate() error {
-	if !o.Pipeline.valid() {
-		return fmt.Errorf("pipeline %v is unknown; use GPT2, Llama3 or SmolLM2", o.Pipeline)
+	if !o.Pipeline.trainable() {
+		return fmt.Errorf("pipeline %v cannot be trained; use GPT2, Llama3, SmolLM2 or Qwen2", o.Pipeline)
 	}
 	if o.MinCount < 0 {
 		return fmt.Errorf("minimum count %d is negative", o.MinCount)

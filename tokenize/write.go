@@ -15,16 +15,31 @@ func (t *Tokenizer) JSON() ([]byte, error) {
 	w.text("{\n\"version\": \"1.0\",\n\"truncation\": null,\n\"padding\": null,\n\"added_tokens\": [")
 	for i, a := range def.added {
 		w.separate(i)
-		w.value(addedJSON{ID: a.id, Content: a.content, Normalized: a.normalized, Special: a.special})
+		w.value(addedJSON{
+			ID: a.id, Content: a.content, Special: a.special, Normalized: a.normalized,
+			SingleWord: a.singleWord, Lstrip: a.lstrip, Rstrip: a.rstrip,
+		})
 	}
-	w.text("\n],\n\"normalizer\": null,\n\"pre_tokenizer\": ")
-	w.text(def.pipeline.preTokenizer())
+	form := formOf(def.pipeline, def.spacing)
+	w.text("\n],\n\"normalizer\": ")
+	w.text(form.normalizer)
+	w.text(",\n\"pre_tokenizer\": ")
+	w.text(form.preTokenizer)
 	w.text(",\n\"post_processor\": ")
 	w.value(t.template())
-	w.text(",\n\"decoder\": {\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true,\"use_regex\":true},\n")
-	w.text("\"model\": {\n\"type\": \"BPE\",\n\"dropout\": null,\n\"unk_token\": null,\n")
-	w.text("\"continuing_subword_prefix\": null,\n\"end_of_word_suffix\": null,\n\"fuse_unk\": false,\n\"byte_fallback\": false,\n")
-	w.text("\"ignore_merges\": ")
+	w.text(",\n\"decoder\": ")
+	w.text(form.decoder)
+	w.text(",\n\"model\": {\n\"type\": \"BPE\",\n\"dropout\": null,\n\"unk_token\": ")
+	if def.unknown >= 0 {
+		w.value(def.tokens[def.unknown])
+	} else {
+		w.text("null")
+	}
+	w.text(",\n\"continuing_subword_prefix\": null,\n\"end_of_word_suffix\": null,\n\"fuse_unk\": ")
+	w.value(def.fuseUnknown)
+	w.text(",\n\"byte_fallback\": ")
+	w.value(def.byteFallback)
+	w.text(",\n\"ignore_merges\": ")
 	w.value(def.ignoreMerges)
 	w.text(",\n\"vocab\": {")
 	n := 0
