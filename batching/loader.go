@@ -3,6 +3,7 @@ package batching
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
 )
@@ -12,6 +13,12 @@ type LoaderOptions struct {
 	Mem      memory.Allocator // of all batches; nil = Go's heap. It is used from two goroutines.
 	Prefetch int              // batches held ready ahead of the trainer; 0 = DefaultPrefetch
 	From     Cursor           // where to start: TrainingBatch.After of the last batch trained
+
+	// A run whose stages may end early says which have, as order.Course.Taken, and up to
+	// which step its course is decided: batches of steps from Until on are not prepared
+	// before Loader.Decide. Until = 0: all is decided.
+	Taken []int
+	Until int
 }
 
 // DefaultPrefetch keeps packing out of the trainer's way; more only costs memory.
@@ -20,10 +27,18 @@ const DefaultPrefetch = 2
 // Loader hands out training batches step by step. One goroutine, which Close waits
 // for, prepares them ahead in a bounded queue. Next and Close are for one goroutine.
 type Loader struct {
-	step   int // of the batch that Next gives
-	ready  chan loaded
-	cancel context.CancelFunc
-	err    error // sticky: what ended the batches
+	step    int // of the batch that Next gives
+	until   int // as in LoaderOptions, after the last Decide
+	ready   chan loaded
+	decided chan decision
+	cancel  context.CancelFunc
+	err     error // sticky: what ended the batches
+}
+
+// decision is how a run goes on from a step up to which its course was decided.
+type decision struct {
+	taken []int
+	until int
 }
 
 type loaded struct {
@@ -71,22 +86,37 @@ func newLoader(f feed, recipe Recipe, opts LoaderOptions) (*Loader, error) {
 	if opts.Mem == nil {
 		opts.Mem = memory.NewGoAllocator()
 	}
-	p, err := newPacker(opts.Mem, recipe, f, opts.From)
+	if opts.Until != 0 && opts.Until <= opts.From.Step {
+		return nil, fmt.Errorf("the course is decided up to step %d; it must be behind the cursor's step, %d", opts.Until, opts.From.Step)
+	}
+	p, err := newPacker(opts.Mem, recipe, slices.Clone(opts.Taken), f, opts.From)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	// One batch more waits in prepare's hands.
-	l := &Loader{step: opts.From.Step, ready: make(chan loaded, opts.Prefetch-1), cancel: cancel}
-	go l.prepare(ctx, p)
+	l := &Loader{
+		step: opts.From.Step, until: opts.Until, cancel: cancel,
+		ready: make(chan loaded, opts.Prefetch-1), decided: make(chan decision, 1),
+	}
+	go l.prepare(ctx, p, opts.Until)
 	return l, nil
 }
 
-// prepare packs batches until the first error, then closes the queue.
-func (l *Loader) prepare(ctx context.Context, p *packer) {
+// prepare packs batches until the first error, then closes the queue. It stops at the
+// step up to which the course is decided, and waits.
+func (l *Loader) prepare(ctx context.Context, p *packer, until int) {
 	defer close(l.ready)
 	defer p.release()
 	for {
+		if p.cursor.Step == until && until != 0 {
+			select {
+			case d := <-l.decided:
+				p.course.Taken, until = d.taken, d.until
+			case <-ctx.Done():
+				return
+			}
+		}
 		batch, err := p.batch(ctx)
 		select {
 		case l.ready <- loaded{batch, err}:
@@ -113,6 +143,9 @@ func (l *Loader) Next(ctx context.Context, step int) (*TrainingBatch, error) {
 	if step != l.step {
 		return nil, fmt.Errorf("the batch for step %d was asked for; step %d is next", step, l.step)
 	}
+	if step == l.until && l.until != 0 {
+		return nil, fmt.Errorf("the batch for step %d was asked for; the course is decided up to there, Decide comes first", step)
+	}
 	select {
 	case next := <-l.ready:
 		if next.err != nil {
@@ -124,6 +157,21 @@ func (l *Loader) Next(ctx context.Context, step int) (*TrainingBatch, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// Decide says how the run goes on from the step up to which its course was decided, which
+// must be the next one: the stages that have ended, as in order.Course.Taken, and up to
+// which later step that is all, 0 = to the end.
+func (l *Loader) Decide(taken []int, until int) error {
+	if l.until == 0 || l.step != l.until {
+		return fmt.Errorf("decided at step %d; the course is decided up to step %d", l.step, l.until)
+	}
+	if until != 0 && until <= l.step {
+		return fmt.Errorf("decided up to step %d; it must be behind step %d", until, l.step)
+	}
+	l.until = until
+	l.decided <- decision{slices.Clone(taken), until} // prepare waits for it, or has ended: there is room for one
+	return nil
 }
 
 // Close stops the preparation, waits for it and releases what was prefetched. It may

@@ -19,6 +19,7 @@ import (
 // cursor is a place in the documents and there is nothing else to carry over.
 type packer struct {
 	recipe  Recipe
+	course  order.Course // the recipe's curriculum, with the stages that have ended
 	chunker Chunker
 	schema  *arrow.Schema
 	builder *array.RecordBuilder
@@ -32,13 +33,17 @@ type packer struct {
 	tokens []int32 // scratch for one chunk
 }
 
-func newPacker(mem memory.Allocator, recipe Recipe, f feed, from Cursor) (*packer, error) {
+func newPacker(mem memory.Allocator, recipe Recipe, taken []int, f feed, from Cursor) (*packer, error) {
+	course := order.Course{Stages: recipe.Curriculum, Taken: taken}
+	if err := course.Validate(); err != nil {
+		return nil, err
+	}
 	schema, err := TrainingSchema(recipe)
 	if err != nil {
 		return nil, err
 	}
 	return &packer{
-		recipe: recipe, chunker: recipe.Chunker(), schema: schema,
+		recipe: recipe, course: course, chunker: recipe.Chunker(), schema: schema,
 		builder: array.NewRecordBuilder(mem, schema), feed: f, cursor: from.clone(),
 	}, nil
 }
@@ -49,7 +54,7 @@ func (p *packer) release() { p.builder.Release() }
 // left; the batch before may have been short.
 func (p *packer) batch(ctx context.Context) (*TrainingBatch, error) {
 	step := p.cursor.Step
-	stage, mixture := p.recipe.Curriculum.At(step)
+	stage, _, mixture := p.course.At(step)
 	rows, used := 0, 0
 	for {
 		err := p.fetch(ctx)

@@ -157,19 +157,12 @@ func DefaultCurriculum(steps int) Curriculum {
 	return c
 }
 
-// At returns the index of the stage that a step (from 0) belongs to, and the
-// mixture of its phase. The curriculum must be valid.
+// At returns the index of the stage that a step (from 0) belongs to, and the mixture of
+// its phase, if every stage takes its time; a Course knows those that do not. The
+// curriculum must be valid.
 func (c Curriculum) At(step int) (stage int, m Mixture) {
-	for i, s := range c {
-		if s.Steps == 0 || step < s.Steps {
-			return i, s.phase(step)
-		}
-		if i == len(c)-1 {
-			return i, s.phase(s.Steps - 1)
-		}
-		step -= s.Steps
-	}
-	panic("order: At of an empty curriculum")
+	stage, _, m = Course{Stages: c}.At(step)
+	return stage, m
 }
 
 // phase returns the mixture at a step counted from the start of the stage.

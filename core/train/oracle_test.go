@@ -65,7 +65,7 @@ func replay(t *testing.T, set *oracle.Set, c oracle.Case, k *kernels.Kernels, wo
 
 	o := want.Optimizer
 	options := Options{
-		Steps: want.StepsN, LR: o.LR, Schedule: Constant,
+		Steps: want.StepsN, Rates: Rates{LR: o.LR, Schedule: Constant},
 		Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Decay: o.Decay, Clip: o.Clip,
 		DecayNorms: len(want.NoDecay) == 0, Shards: 2,
 	}

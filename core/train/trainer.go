@@ -81,11 +81,16 @@ func (e *NotFiniteError) Error() string {
 		e.Step, e.Loss, e.GradNorm)
 }
 
-// Step does one optimizer step on the segments. The loss is sum(w nll) / sum(w) over
-// all of them.
+// Step does one optimizer step on the segments, at the rate of the options. The loss is
+// sum(w nll) / sum(w) over all of them.
 func (t *Trainer) Step(ctx context.Context, segments []seq.Segment) (Stats, error) {
+	return t.StepAt(ctx, segments, t.Options.Rate(t.Done))
+}
+
+// StepAt is Step at a learning rate.
+func (t *Trainer) StepAt(ctx context.Context, segments []seq.Segment, rate float64) (Stats, error) {
 	o := &t.Options
-	stats := Stats{Step: t.Done, Rate: o.Rate(t.Done)}
+	stats := Stats{Step: t.Done, Rate: rate}
 	for i, s := range segments {
 		if err := s.Validate(t.Model.Config.Vocab); err != nil {
 			return stats, fmt.Errorf("training step %d, segment %d: %w", t.Done, i, err)
