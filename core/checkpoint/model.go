@@ -32,15 +32,16 @@ const (
 type Model struct {
 	Config    *LlamaConfig
 	Weights   *File
-	Tokenizer []byte // content of tokenizer.json; nil if there is none
-	Card      string // content of card.md; empty if there is none
+	Tokenizer []byte        // content of tokenizer.json; nil if there is none
+	Card      string        // content of card.md; empty if there is none
+	History   []TrainingRun // from training.json, the oldest first; nil if there is none
 
 	configText []byte // as it was read: the digest covers bytes, not meaning
 	indexText  []byte // of a sharded model
 }
 
 // OpenModel opens a directory that holds config.json, model.safetensors (or shards
-// with their index) and, optionally, tokenizer.json and card.md.
+// with their index) and, optionally, tokenizer.json, training.json and card.md.
 func OpenModel(dir string) (*Model, error) {
 	m, err := openModel(os.DirFS(dir))
 	if err != nil {
@@ -75,6 +76,15 @@ func openModel(fsys fs.FS) (*Model, error) {
 		return nil, err
 	}
 	m.Card = string(card)
+	history, err := readOptional(fsys, historyName, maxHistoryBytes)
+	if err != nil {
+		return nil, err
+	}
+	if history != nil {
+		if m.History, err = parseHistory(history); err != nil {
+			return nil, err
+		}
+	}
 	if m.Weights, err = openWeights(fsys); err != nil {
 		return nil, err
 	}
@@ -154,8 +164,9 @@ func (m *Model) Digest(ctx context.Context) (Digest, error) {
 type NewModel struct {
 	Config    *LlamaConfig
 	Weights   []Tensor
-	Tokenizer []byte // content of tokenizer.json; nil writes none
-	Card      string // content of card.md; empty writes none
+	Tokenizer []byte        // content of tokenizer.json; nil writes none
+	Card      string        // content of card.md; empty writes none
+	History   []TrainingRun // for training.json, the oldest first; none writes none
 
 	// Files are others, by their names, that other programs want beside those.
 	Files map[string][]byte
@@ -219,6 +230,15 @@ func (m NewModel) addTo(ctx context.Context, aside *asideDir) error {
 	}
 	if m.Tokenizer != nil {
 		if err := aside.addBytes(ctx, tokenizerName, m.Tokenizer); err != nil {
+			return err
+		}
+	}
+	if len(m.History) > 0 {
+		history, err := encodeHistory(m.History)
+		if err != nil {
+			return err
+		}
+		if err := aside.addBytes(ctx, historyName, history); err != nil {
 			return err
 		}
 	}
