@@ -214,15 +214,20 @@ func (s Stage) validate(last bool) error {
 func (c Curriculum) String() string {
 	stages := make([]string, len(c))
 	for i, s := range c {
-		phases := make([]string, len(s.Phases))
-		for j, m := range s.Phases {
-			phases[j] = m.String()
-		}
 		steps := strconv.Itoa(s.Steps)
 		if s.Steps == 0 {
 			steps = "to the end"
 		}
-		stages[i] = fmt.Sprintf("%s (%s): %s", s.Name, steps, strings.Join(phases, " > "))
+		stages[i] = fmt.Sprintf("%s (%s): %s", s.Name, steps, s.PhaseText())
 	}
 	return strings.Join(stages, "; ")
+}
+
+// PhaseText describes the phases in their order, as in "blocks:1 > blocks:2".
+func (s Stage) PhaseText() string {
+	phases := make([]string, len(s.Phases))
+	for i, m := range s.Phases {
+		phases[i] = m.String()
+	}
+	return strings.Join(phases, " > ")
 }

@@ -34,6 +34,11 @@ func DefaultOptions(steps int) Options {
 	}
 }
 
+// Resize sets the steps of the run. The warm-up takes a twentieth of them at most.
+func (o *Options) Resize(steps int) {
+	o.Steps, o.Warmup = steps, min(o.Warmup, max(1, steps/20))
+}
+
 // Validate reports the first setting that cannot work, by its name in configurations.
 func (o *Options) Validate() error {
 	if o.Steps < 1 {

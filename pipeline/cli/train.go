@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"reflect"
 	"slices"
 
 	"github.com/goccy/go-yaml"
@@ -28,12 +29,12 @@ const maxReported = 10
 type trainFlags struct {
 	inputFlags
 	computeFlags
-	output, config, tokenizer string
-	init                      string
-	recordTo, replayOf        string
-	steps                     int
-	seed                      uint64
-	anyCPU, dryRun, strict    bool
+	output, config, curriculum string
+	tokenizer, init            string
+	recordTo, replayOf         string
+	steps                      int
+	seed                       uint64
+	anyCPU, dryRun, strict     bool
 }
 
 func newTrain(env *Env) *cobra.Command {
@@ -49,9 +50,25 @@ newest checkpoint, bit for bit, after any interruption.
 Inputs are files, globs or - for standard input: JSONL with a "text" field, or plain
 text (*.txt, one document a file); gzip and zstd are read as they are.
 
+With --init it goes on from the weights of a model, such as a pretrained Llama. Its
+stages are listed in --curriculum (or in the configuration), each with a length in steps,
+tokens or as a share of the run, the groupings that it goes through (its phases), and, if
+need be, a learning rate of its own and a held-out loss that ends it early:
+
+  - name: left to right
+    tokens: 1000000
+    phases: [ltr]
+    advance: {order: ltr, patience: 3, min_delta: 0.01, every: 50}
+  - name: mixture
+    share: 0.5
+    phases: ["spans=0.5,permuted:4=0.3,ltr=0.1,next=0.1"]
+    lr: 0.0005
+    warmup: 20
+
 The settings and their defaults are printed by --dry-run, as YAML that --config takes.`,
 		Example: `  a3 train --output runs/tales --steps 2000 tales.jsonl.gz
   a3 train --output runs/tales --config train.yaml --threads 2 'corpus/**/*.jsonl'
+  a3 train --init models/llama --curriculum curriculum.yaml --output runs/any-order tales.jsonl.gz
   a3 train --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.inputs = append(f.inputs, args...)
@@ -63,6 +80,7 @@ The settings and their defaults are printed by --dry-run, as YAML that --config 
 	flags := cmd.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "directory of checkpoints, log and model")
 	flags.StringVar(&f.config, "config", "", "YAML file with the settings")
+	flags.StringVar(&f.curriculum, "curriculum", "", "YAML file with the stages alone, as the curriculum of --config lists them")
 	flags.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer.json to use instead of learning a vocabulary")
 	flags.StringVar(&f.init, "init", "", "model directory to start from instead of random weights; shape and tokenizer are its own")
 	flags.IntVar(&f.steps, "steps", 0, "optimizer steps of the whole run (overrides the configuration)")
@@ -78,14 +96,22 @@ The settings and their defaults are printed by --dry-run, as YAML that --config 
 // settings reads the configuration and applies the flags.
 func (f *trainFlags) settings(cmd *cobra.Command) (training.Config, error) {
 	c := training.Default()
+	steps := c.Optimizer.Steps
+	c.Optimizer.Steps = 0 // nobody has said it yet
 	if f.config != "" {
-		if err := readSettings(f.config, &c); err != nil {
+		if err := readYAML(f.config, &c); err != nil {
 			return c, usagef("configuration %s: %w", f.config, err)
 		}
 	}
+	if f.curriculum != "" {
+		if err := readCurriculum(f.curriculum, &c); err != nil {
+			return c, usagef("curriculum %s: %w", f.curriculum, err)
+		}
+	}
 	if cmd.Flags().Changed("steps") {
-		c.Optimizer.Steps = f.steps
-		c.Optimizer.Warmup = min(c.Optimizer.Warmup, max(1, f.steps/20))
+		c.Optimizer.Resize(f.steps)
+	} else if c.Optimizer.Steps == 0 && !c.Curriculum.Bounded() {
+		c.Optimizer.Steps = steps
 	}
 	if cmd.Flags().Changed("seed") {
 		c.Seed = f.seed
@@ -94,11 +120,29 @@ func (f *trainFlags) settings(cmd *cobra.Command) (training.Config, error) {
 	if err := checked.Complete(); err != nil {
 		return c, &usageError{err}
 	}
+	c.Optimizer = checked.Optimizer
 	return c, nil
 }
 
-// readSettings changes those settings of c that a file names.
-func readSettings(path string, c *training.Config) error {
+// readCurriculum sets the stages that a file lists. The configuration may list the same,
+// but not others: which of them is meant would be a guess.
+func readCurriculum(path string, c *training.Config) error {
+	var stages training.Curriculum
+	if err := readYAML(path, &stages); err != nil {
+		return err
+	}
+	if len(stages) == 0 {
+		return errors.New("it lists no stage; write one as in\n  - {name: first, steps: 100, phases: [ltr]}")
+	}
+	if len(c.Curriculum) > 0 && !reflect.DeepEqual(c.Curriculum, stages) {
+		return errors.New("the configuration has another curriculum; leave one of them out")
+	}
+	c.Curriculum = stages
+	return nil
+}
+
+// readYAML changes what a file names; unknown fields are errors.
+func readYAML(path string, into any) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -107,7 +151,7 @@ func readSettings(path string, c *training.Config) error {
 	if err := yaml.Unmarshal(text, &content); err != nil || content == nil {
 		return err
 	}
-	return yaml.UnmarshalWithOptions(text, c, yaml.Strict())
+	return yaml.UnmarshalWithOptions(text, into, yaml.Strict())
 }
 
 // printSettings writes the settings in the form that --config takes.
@@ -169,7 +213,8 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	progress := newTrainProgress(env.status)
 	job := training.Job{
 		Config: c, Corpus: corpus, Tokenizer: tok, Init: initial, Dir: f.output, Threads: f.threadCount(), Kernels: k, Compute: compute,
-		RecordTo: f.recordTo, ReplayOf: f.replayOf, AnyLevel: f.anyCPU, Tool: "a3 " + version(), Report: progress.report,
+		RecordTo: f.recordTo, ReplayOf: f.replayOf, AnyLevel: f.anyCPU, Tool: "a3 " + version(),
+		Start: progress.begin, Report: progress.report,
 		Warn: func(text string) { fmt.Fprintf(env.Stderr, "passed over a damaged checkpoint: %s\n", text) },
 		Stop: env.Stop,
 	}
@@ -181,7 +226,7 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	if err != nil {
 		return err
 	}
-	progress.summary(c.Optimizer.Steps, out)
+	progress.summary(out)
 	return nil
 }
 

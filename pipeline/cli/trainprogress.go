@@ -5,8 +5,10 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
+	"github.com/any-order/a3/core/checkpoint"
 	"github.com/any-order/a3/pipeline/training"
 )
 
@@ -43,6 +45,12 @@ func newTrainProgress(s *statusLine) *trainProgress {
 	return p
 }
 
+func (t *trainProgress) begin(heldOut map[string]float64) {
+	if len(heldOut) > 0 {
+		fmt.Fprintf(t.w, "before the first step\n  held out: %s\n", formatLosses(heldOut))
+	}
+}
+
 func (t *trainProgress) report(p training.Progress) {
 	t.taken++
 	t.add(p)
@@ -60,28 +68,51 @@ func (t *trainProgress) report(p training.Progress) {
 	t.last, t.since = time.Now(), trained{}
 }
 
-func (t *trainProgress) summary(steps int, out *training.Outcome) {
+func (t *trainProgress) summary(out *training.Outcome) {
 	if t.taken == 0 {
-		fmt.Fprintf(t.w, "all %d steps were done before\n", steps)
+		fmt.Fprintf(t.w, "all %d steps were done before\n", out.Run.Steps)
 	} else {
 		fmt.Fprintf(t.w, "steps %d to %d of %d, %d tokens in %s, %.0f tokens/s\n",
-			out.Resumed+1, out.Resumed+t.taken, steps, t.positions, time.Since(t.start).Round(time.Second), t.rate())
+			out.Resumed+1, out.Resumed+t.taken, out.Run.Steps, t.positions, time.Since(t.start).Round(time.Second), t.rate())
 	}
-	if len(out.HeldOut) > 0 {
-		fmt.Fprintf(t.w, "held-out loss, nats a token: %s\n", formatLosses(out.HeldOut))
+	if len(out.Run.HeldOut) > 0 {
+		fmt.Fprint(t.w, lossTable(&out.Run))
 	}
 	fmt.Fprintf(t.w, "model in %s\n", out.Model)
 }
 
-func formatLosses(losses map[string]float64) string {
-	names := make([]string, 0, len(losses))
-	for name := range losses {
-		names = append(names, name)
+// lossTable shows the held-out losses before the first step and after each stage.
+func lossTable(run *checkpoint.TrainingRun) string {
+	var b strings.Builder
+	orders := slices.DeleteFunc(training.Orders(), func(name string) bool {
+		_, ok := run.HeldOut[name]
+		return !ok
+	})
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(stage string, steps int, tokens int64, losses map[string]float64) {
+		fmt.Fprintf(w, "%s\t%d\t%d\t", stage, steps, tokens)
+		for _, name := range orders {
+			fmt.Fprintf(w, "%.4f\t", losses[name])
+		}
+		fmt.Fprintln(w)
 	}
-	slices.Sort(names)
-	parts := make([]string, len(names))
-	for i, name := range names {
-		parts[i] = fmt.Sprintf("%s %.4f", name, losses[name])
+	fmt.Fprintf(w, "held-out loss, nats a token\tsteps\ttokens\t%s\t\n", strings.Join(orders, "\t"))
+	row("before the first step", 0, 0, run.HeldOut)
+	steps, tokens := 0, int64(0)
+	for _, s := range run.Stages {
+		steps, tokens = steps+s.Steps, tokens+s.Tokens
+		row("after "+s.Name, steps, tokens, s.HeldOut)
+	}
+	w.Flush()
+	return b.String()
+}
+
+func formatLosses(losses map[string]float64) string {
+	var parts []string
+	for _, name := range training.Orders() {
+		if loss, ok := losses[name]; ok {
+			parts = append(parts, fmt.Sprintf("%s %.4f", name, loss))
+		}
 	}
 	return strings.Join(parts, ", ")
 }

@@ -6,6 +6,8 @@ package training
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/any-order/a3/batching"
 	"github.com/any-order/a3/core/checkpoint"
@@ -16,14 +18,14 @@ import (
 
 // Config is all that determines a run beside the documents. Default fills it.
 type Config struct {
-	Init       string           `yaml:"-" json:"init,omitempty"` // digest of the model that the run starts from; Run sets it
-	Model      Shape            `yaml:"model" json:"model"`
-	Vocab      int              `yaml:"vocab" json:"vocab"`           // size of the vocabulary to learn, if no tokenizer is given
-	Seed       uint64           `yaml:"seed" json:"seed"`             // of weights, shuffling and groupings
-	Batch      int              `yaml:"batch" json:"batch"`           // positions of an optimizer step
-	Given      order.Given      `yaml:"given" json:"given"`           // how given tokens see each other
-	Curriculum order.Curriculum `yaml:"curriculum" json:"curriculum"` // empty = the default for Optimizer.Steps
-	Optimizer  train.Options    `yaml:"optimizer" json:"optimizer"`
+	Init       string        `yaml:"-" json:"init,omitempty"` // digest of the model that the run starts from; Run sets it
+	Model      Shape         `yaml:"model" json:"model"`
+	Vocab      int           `yaml:"vocab" json:"vocab"`           // size of the vocabulary to learn, if no tokenizer is given
+	Seed       uint64        `yaml:"seed" json:"seed"`             // of weights, shuffling and groupings
+	Batch      int           `yaml:"batch" json:"batch"`           // positions of an optimizer step
+	Given      order.Given   `yaml:"given" json:"given"`           // how given tokens see each other
+	Curriculum Curriculum    `yaml:"curriculum" json:"curriculum"` // empty = the default for Optimizer.Steps
+	Optimizer  train.Options `yaml:"optimizer" json:"optimizer"`   // steps 0 = those of the curriculum
 
 	model.Trained `yaml:",inline"` // what is trained of the model that the run starts from
 
@@ -35,6 +37,8 @@ type Config struct {
 	EvalEvery int `yaml:"eval_every" json:"eval_every"` // steps between held-out losses; 0 = at the end of each stage only
 	SaveEvery int `yaml:"save_every" json:"save_every"` // steps between checkpoints
 	Keep      int `yaml:"keep" json:"keep"`             // checkpoints kept
+
+	KeepBest string `yaml:"keep_best" json:"keep_best,omitempty"` // also keep the one with the lowest held-out loss of this order; empty = none
 }
 
 // Shape is the architecture of a model to be trained from scratch.
@@ -44,15 +48,15 @@ type Shape struct {
 	Layers   int    `yaml:"layers" json:"layers"`
 	Heads    int    `yaml:"heads" json:"heads"`
 	KVHeads  int    `yaml:"kv_heads" json:"kv_heads"`
-	Context  int    `yaml:"context" json:"context"` // most positions of a document
-	Residual string `yaml:"residual" json:"residual"`
+	Context  int    `yaml:"context" json:"context"`   // most positions of a document
+	Residual string `yaml:"residual" json:"residual"` // empty = that of the initial model, or llama
 }
 
 // Default returns a small model and settings that train it from scratch.
 func Default() Config {
 	const steps = 1000
 	return Config{
-		Model: Shape{Hidden: 192, FFN: 512, Layers: 6, Heads: 6, KVHeads: 2, Context: 512, Residual: string(model.ResidualLlama)},
+		Model: Shape{Hidden: 192, FFN: 512, Layers: 6, Heads: 6, KVHeads: 2, Context: 512},
 		Vocab: 6144, Seed: 1, Batch: 16384, Given: order.GivenCausal, Optimizer: train.DefaultOptions(steps),
 		HeldOut: 200, SaveEvery: 200, Keep: 2,
 	}
@@ -60,13 +64,13 @@ func Default() Config {
 
 // Complete fills what follows from other settings, and validates.
 func (c *Config) Complete() error {
-	if len(c.Curriculum) == 0 {
-		c.Curriculum = order.DefaultCurriculum(c.Optimizer.Steps)
+	if c.Model.Residual == "" {
+		c.Model.Residual = string(model.ResidualLlama)
 	}
-	if err := c.Optimizer.Validate(); err != nil {
+	if err := c.completeCurriculum(); err != nil {
 		return err
 	}
-	if err := c.Curriculum.Validate(); err != nil {
+	if err := c.Optimizer.Validate(); err != nil {
 		return err
 	}
 	if err := c.Trained.Validate(); err != nil {
@@ -84,6 +88,8 @@ func (c *Config) Complete() error {
 		return fmt.Errorf("training: save_every is %d, want at least 1 step", c.SaveEvery)
 	case c.Keep < 1:
 		return fmt.Errorf("training: keep is %d, want at least 1 checkpoint", c.Keep)
+	case c.KeepBest != "" && !slices.Contains(heldOutOrders, c.KeepBest):
+		return fmt.Errorf("training: keep_best is %q, want one of %s", c.KeepBest, strings.Join(heldOutOrders, ", "))
 	case c.Model.Heads < 1 || c.Model.Hidden%c.Model.Heads != 0:
 		return fmt.Errorf("training: hidden %d is not a multiple of heads %d", c.Model.Hidden, c.Model.Heads)
 	case c.Model.KVHeads < 1 || c.Model.Heads%c.Model.KVHeads != 0:
@@ -98,11 +104,31 @@ func (c *Config) Complete() error {
 	return c.recipe(llama).Validate()
 }
 
+// completeCurriculum fills the stages' lengths, and those of the run and its warm-up if
+// they follow from them.
+func (c *Config) completeCurriculum() error {
+	if c.Batch < 1 {
+		return fmt.Errorf("training: batch is %d positions, want at least one context of %d", c.Batch, c.Model.Context)
+	}
+	if len(c.Curriculum) == 0 {
+		c.Curriculum = Stages(order.DefaultCurriculum(c.Optimizer.Steps))
+	}
+	c.Curriculum = slices.Clone(c.Curriculum) // the caller's stays as it was
+	steps, err := c.Curriculum.complete(c.Optimizer, c.Batch, c.EvalEvery)
+	if err != nil {
+		return err
+	}
+	if c.Optimizer.Steps == 0 && steps > 0 {
+		c.Optimizer.Resize(steps)
+	}
+	return nil
+}
+
 // recipe returns how batches are drawn.
 func (c *Config) recipe(llama *checkpoint.LlamaConfig) batching.Recipe {
 	r := batching.Recipe{
 		Seed: c.Seed, Vocab: llama.VocabSize, BOS: llama.BOS[0], EOS: batching.NoToken,
-		Context: c.Model.Context, Budget: c.Batch, Given: c.Given, Curriculum: c.Curriculum,
+		Context: c.Model.Context, Budget: c.Batch, Given: c.Given, Curriculum: c.Curriculum.orders(),
 	}
 	if len(llama.EOS) > 0 {
 		r.EOS = llama.EOS[0]

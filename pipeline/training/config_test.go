@@ -33,10 +33,11 @@ func TestCompleteRefuses(t *testing.T) {
 		"batch is 100 positions":              func(c *training.Config) { c.Batch = 100 },
 		"context is 2":                        func(c *training.Config) { c.Model.Context = 2 },
 		"residual":                            func(c *training.Config) { c.Model.Residual = "twice" },
+		"keep_best is \"best\"":               func(c *training.Config) { c.KeepBest = "best" },
 		"vocab":                               func(c *training.Config) { c.Vocab = 0 },
 		"freeze: part \"x\" is not one of":    func(c *training.Config) { c.Freeze = []model.Part{"x"} },
 		"lora: rank is 0":                     func(c *training.Config) { c.LoRA = &model.LoRA{} },
-		"curriculum stage 1 (x): phases is e": func(c *training.Config) { c.Curriculum = order.Curriculum{{Name: "x", Steps: 4}} },
+		"curriculum stage 1 (x): phases is e": func(c *training.Config) { c.Curriculum = training.Stages(order.Curriculum{{Name: "x", Steps: 4}}) },
 	} {
 		c := training.Default()
 		change(&c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/any-order/a3/core/checkpoint"
@@ -11,7 +12,7 @@ import (
 
 // export writes the final model as a directory that Hugging Face's libraries and a3
 // read. One that is there already is replaced once the new one is complete.
-func (r *run) export(ctx context.Context, dir string) error {
+func (r *run) export(ctx context.Context, dir string, done checkpoint.TrainingRun) error {
 	aside := dir + ".new"
 	if err := os.RemoveAll(aside); err != nil {
 		return fmt.Errorf("write the model: %w", err)
@@ -23,6 +24,10 @@ func (r *run) export(ctx context.Context, dir string) error {
 	llama := *r.llama
 	llama.TorchDType = "bfloat16"
 	model := checkpoint.NewModel{Config: &llama, Weights: tensors, Tokenizer: r.tokenizer, Card: r.card()}
+	if r.Init != nil {
+		model.History = slices.Clone(r.Init.History)
+	}
+	model.History = append(model.History, done)
 	if err := checkpoint.WriteModel(ctx, aside, model); err != nil {
 		return err
 	}

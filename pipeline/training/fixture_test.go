@@ -102,6 +102,11 @@ func mustRun(t *testing.T, j *training.Job) *training.Outcome {
 	return out
 }
 
+// final returns the held-out losses at the end of a run.
+func final(out *training.Outcome) map[string]float64 {
+	return out.Run.Stages[len(out.Run.Stages)-1].HeldOut
+}
+
 // left returns what a finished run leaves that has to be equal for equal runs: the
 // model, the newest checkpoint and the log, by their names.
 func left(t *testing.T, dir string) map[string]string {
@@ -124,7 +129,7 @@ func left(t *testing.T, dir string) map[string]string {
 			files[name] = string(content)
 		}
 	}
-	if !strings.HasPrefix(files["train.jsonl"], `{"step":0,`) || files["model/model.safetensors"] == "" {
+	if !strings.HasPrefix(files["train.jsonl"], `{"step":-1,`) || files["model/model.safetensors"] == "" {
 		t.Fatalf("%s holds no finished run", dir)
 	}
 	return files

@@ -1,6 +1,7 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,8 @@ import (
 )
 
 // adopt takes the shape of the model that the run starts from into the settings, and its
-// digest, so that a run is resumed with the model that it began with.
+// digest, so that a run is resumed with the model that it began with. A residual that the
+// settings name stands: the same weights then begin as another function.
 func (j *Job) adopt(ctx context.Context) error {
 	if j.Init == nil {
 		if !j.Config.Trained.All() {
@@ -29,11 +31,12 @@ func (j *Job) adopt(ctx context.Context) error {
 	if err := j.Config.Given.UnmarshalText([]byte(from.Given)); err != nil {
 		return fmt.Errorf("model to start from: %w", err)
 	}
+	residual := cmp.Or(j.Config.Model.Residual, from.Residual)
 	j.Config.Init, j.Config.Vocab = digest.String(), from.VocabSize
 	j.Config.Model = Shape{
 		Hidden: from.HiddenSize, FFN: from.IntermediateSize, Layers: from.NumHiddenLayers,
 		Heads: from.NumAttentionHeads, KVHeads: from.NumKeyValueHeads,
-		Context: min(j.Config.Model.Context, from.MaxPositionEmbeddings), Residual: from.Residual,
+		Context: min(j.Config.Model.Context, from.MaxPositionEmbeddings), Residual: residual,
 	}
 	return nil
 }
@@ -44,7 +47,8 @@ func (j *Job) architecture() (*checkpoint.LlamaConfig, error) {
 		return j.Config.llama(j.Tokenizer)
 	}
 	llama := *j.Init.Config
-	return &llama, nil
+	llama.Residual = j.Config.Model.Residual
+	return &llama, llama.Validate()
 }
 
 // startingModel returns the model as it is before the first step.

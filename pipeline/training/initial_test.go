@@ -39,9 +39,9 @@ func TestFromModel(t *testing.T) {
 		j.Config.Optimizer.LR, j.Config.Optimizer.MinLR = 1e-9, 0
 	}
 	out := mustRun(t, newJob(t, dir, start))
-	for name, want := range was.HeldOut {
+	for name, want := range final(was) {
 		// The model was stored in bfloat16.
-		if got := out.HeldOut[name]; math.Abs(got-want) > 0.01*want {
+		if got := final(out)[name]; math.Abs(got-want) > 0.01*want {
 			t.Errorf("%s: loss %v after a step of no length, the model had %v", name, got, want)
 		}
 	}

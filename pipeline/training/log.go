@@ -15,7 +15,8 @@ import (
 // steps that will be taken again are cut.
 type runLog struct{ f *os.File }
 
-// logLine is one line of train.jsonl. Times stay out of it: a run that is repeated
+// logLine is one line of train.jsonl: a step, from 0, with the held-out losses after it
+// where they were measured. The first line, of step -1, has those before. Times stay out of it: a run that is repeated
 // writes the same bytes.
 type logLine struct {
 	Step      int                `json:"step"`
@@ -59,15 +60,28 @@ func linesBefore(f *os.File, step int) (int64, error) {
 			return 0, err
 		}
 		var l logLine
-		if json.Unmarshal(line, &l) != nil || l.Step >= step {
+		if json.Unmarshal(line, &l) != nil || l.Step >= step || step == 0 {
 			return size, nil
 		}
 		size += int64(len(line))
 	}
 }
 
+// begin writes the line before the first step.
+func (l *runLog) begin(stage string, losses map[string]float64) error {
+	return l.line(struct {
+		Step    int                `json:"step"`
+		Stage   string             `json:"stage"`
+		HeldOut map[string]float64 `json:"held_out,omitempty"`
+	}{-1, stage, losses})
+}
+
 func (l *runLog) write(p *Progress) error {
-	line, err := json.Marshal(logLine{p.Step, p.Stage, p.Loss, p.GradNorm, p.Rate, p.Positions, p.HeldOut})
+	return l.line(logLine{p.Step, p.Stage, p.Loss, p.GradNorm, p.Rate, p.Positions, p.HeldOut})
+}
+
+func (l *runLog) line(value any) error {
+	line, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func TestCopyResumes(t *testing.T) {
 	job := func(dir string, how model.QueryInit) *training.Job {
 		return newJob(t, dir, func(j *training.Job) {
 			j.Init, j.Config.QueryInit, j.Config.Optimizer = plain, how, train.DefaultOptions(10)
-			j.Config.Curriculum = order.DefaultCurriculum(30) // three steps left to right
+			j.Config.Curriculum = training.Stages(order.DefaultCurriculum(30)) // three steps left to right
 		})
 	}
 	whole, zero := t.TempDir(), t.TempDir()

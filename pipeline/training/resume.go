@@ -37,7 +37,7 @@ func (r *run) resume(ctx context.Context, store *checkpoint.Store) error {
 		return err
 	}
 	defer c.Close()
-	if err := json.Unmarshal(c.Manifest.Cursor, &r.cursor); err != nil {
+	if err := json.Unmarshal(c.Manifest.Cursor, &r.state); err != nil {
 		return fmt.Errorf("checkpoint %s: cursor: %w", c.Dir, err)
 	}
 	if reason := r.mismatch(c); reason != "" {
@@ -47,6 +47,7 @@ func (r *run) resume(ctx context.Context, store *checkpoint.Store) error {
 		return err
 	}
 	r.trainer.Done = int(c.Manifest.Step)
+	r.course = r.state.course(r.Config.Curriculum)
 	r.trainer.Model.Pack()
 	return nil
 }
@@ -61,8 +62,8 @@ func (r *run) mismatch(c *checkpoint.Checkpoint) string {
 		return "was trained with other settings: " + list(changed) + "; resume with those"
 	case !bytes.Equal(c.Tokenizer, r.tokenizer):
 		return "has another tokenizer; leave --tokenizer out to resume with its own"
-	case r.ReplayOf == "" && r.cursor.Corpus != r.training.Digest():
-		return fmt.Sprintf("was trained on other documents (digest %016x, now %016x); resume with the same ones, in any order", r.cursor.Corpus, r.training.Digest())
+	case r.ReplayOf == "" && r.state.Corpus != r.training.Digest():
+		return fmt.Sprintf("was trained on other documents (digest %016x, now %016x); resume with the same ones, in any order", r.state.Corpus, r.training.Digest())
 	case m.Compute != string(r.Compute) && !r.AnyLevel:
 		return fmt.Sprintf("was trained in %s, this run computes in %s, and equal bits need equal types; pin it with --compute %[1]s, give up equal bits with --any-cpu", m.Compute, r.Compute)
 	case m.CPULevel != level && !r.AnyLevel:
@@ -72,7 +73,7 @@ func (r *run) mismatch(c *checkpoint.Checkpoint) string {
 }
 
 // harmless are the settings that change no weight: a run may be resumed with others.
-var harmless = []string{"eval_every", "save_every", "keep", "optimizer.recompute"}
+var harmless = []string{"eval_every", "save_every", "keep", "keep_best", "optimizer.recompute"}
 
 // differences returns the settings that differ in two JSON objects, by their names in
 // configurations: "optimizer.lr was 0.002, is 0.001".

@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/any-order/a3/batching"
 	"github.com/any-order/a3/core/checkpoint"
 	"github.com/any-order/a3/core/kernels"
+	"github.com/any-order/a3/core/order"
 	"github.com/any-order/a3/core/train"
 	"github.com/any-order/a3/tokenize"
 )
@@ -25,11 +26,12 @@ type Job struct {
 	Init      *checkpoint.Model // whose weights the run starts from, with its tokenizer; nil = random ones
 	Threads   int
 	Kernels   *kernels.Kernels
-	Compute   kernels.Type // what products are computed in: Float32 or BF16
-	RecordTo  string       // folder for the batches as Arrow IPC; empty = none
-	ReplayOf  string       // folder of a recording to train on instead of drawing batches; empty = none
-	AnyLevel  bool         // resume on another CPU level or in another compute type, giving up equal bits
-	Tool      string       // program and version, for the manifest
+	Compute   kernels.Type                     // what products are computed in: Float32 or BF16
+	RecordTo  string                           // folder for the batches as Arrow IPC; empty = none
+	ReplayOf  string                           // folder of a recording to train on instead of drawing batches; empty = none
+	AnyLevel  bool                             // resume on another CPU level or in another compute type, giving up equal bits
+	Tool      string                           // program and version, for the manifest
+	Start     func(heldOut map[string]float64) // told of the losses before the first step
 	Report    func(Progress)
 	Warn      func(string)    // told of damaged checkpoints that were passed over
 	Stop      <-chan struct{} // closed: write a checkpoint after this step, then end
@@ -56,10 +58,13 @@ type Progress struct {
 
 // Outcome is what a finished run leaves.
 type Outcome struct {
-	Model   string             // directory of the final model
-	HeldOut map[string]float64 // losses by order in nats a token
-	Resumed int                // step at which this run began
+	Model   string                 // directory of the final model
+	Run     checkpoint.TrainingRun // with the held-out losses after each stage
+	Resumed int                    // step at which this process began
 }
+
+// Orders are the names of the held-out losses, in the order of reports.
+func Orders() []string { return slices.Clone(heldOutOrders) }
 
 // Run trains to the last step, or until ctx ends; then the last checkpoint is where the
 // next run goes on. A directory that holds checkpoints of this job is resumed.
@@ -86,12 +91,17 @@ func (j *Job) Run(ctx context.Context) (*Outcome, error) {
 	if err := r.steps(ctx, store); err != nil {
 		return nil, err
 	}
-	losses, err := r.heldOut.losses(ctx, r.trainer)
-	if err != nil {
-		return nil, err
+	out := &Outcome{Model: filepath.Join(j.Dir, "model"), Run: r.history(), Resumed: from}
+	return out, r.export(ctx, out.Model, out.Run)
+}
+
+// history is what the model says of this run.
+func (r *run) history() checkpoint.TrainingRun {
+	return checkpoint.TrainingRun{
+		Init: r.Config.Init, Seed: r.Config.Seed, Batch: r.Config.Batch, Steps: r.trainer.Done, Documents: r.training.Len(),
+		Compute: string(r.Compute), CPULevel: string(r.Kernels.Level()), Tool: r.Tool,
+		HeldOut: r.state.HeldOut, Stages: r.state.Ended,
 	}
-	out := &Outcome{Model: filepath.Join(j.Dir, "model"), HeldOut: losses, Resumed: from}
-	return out, r.export(ctx, out.Model)
 }
 
 // run is the state of a Job while it runs.
@@ -103,7 +113,9 @@ type run struct {
 	trainer   *train.Trainer
 	training  *batching.Corpus
 	heldOut   *heldOut
-	cursor    batching.Cursor
+	state     state
+	course    order.Course
+	undecided int // as undecided returned it last
 	log       *runLog
 	settings  []byte // Config as JSON: part of the manifest
 }
@@ -134,10 +146,16 @@ func (j *Job) prepare() (*run, error) {
 	if r.heldOut, err = newHeldOut(held, r.recipe); err != nil {
 		return nil, err
 	}
+	for i, s := range j.Config.Curriculum {
+		if s.Advance != nil && held.Len() == 0 {
+			return nil, s.name(i, errors.New("advance: no document is held out to measure; set held_out, and give at least ten documents"))
+		}
+	}
 	m, err := r.startingModel()
 	if err != nil {
 		return nil, err
 	}
+	r.course = r.state.course(j.Config.Curriculum)
 	r.trainer, err = train.New(m, j.Config.Optimizer, j.Threads)
 	return r, err
 }
@@ -150,167 +168,4 @@ func (r *run) params() []checkpoint.Param {
 		out[i] = checkpoint.Param{Name: p.Name, Shape: p.Shape, Value: p.Data, M: t.First.Tensors[i].Data, V: t.Second.Tensors[i].Data}
 	}
 	return out
-}
-
-// source gives the batch for a step: a batching.Loader or a batching.Replay.
-type source interface {
-	Next(ctx context.Context, step int) (*batching.TrainingBatch, error)
-	Close() error
-}
-
-func (r *run) open() (source, error) {
-	if r.ReplayOf != "" {
-		return batching.OpenReplay(r.ReplayOf, nil)
-	}
-	return batching.NewCorpusLoader(r.training, 0, r.recipe, batching.LoaderOptions{From: r.cursor})
-}
-
-// steps trains from where the trainer stands to the last step.
-func (r *run) steps(ctx context.Context, store *checkpoint.Store) (err error) {
-	if r.log, err = openLog(r.Dir, r.trainer.Done); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.log.Close()) }()
-	src, err := r.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, src.Close()) }()
-	var recorder *batching.Recorder
-	if r.RecordTo != "" {
-		if recorder, err = batching.NewRecorder(r.RecordTo, r.recipe, batching.RecorderOptions{From: r.trainer.Done}); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, recorder.Close()) }()
-	}
-	for r.trainer.Done < r.Config.Optimizer.Steps {
-		p, err := r.step(ctx, src, recorder)
-		if err != nil {
-			return err
-		}
-		if p.HeldOut, err = r.evaluate(ctx, p.Step); err != nil {
-			return err
-		}
-		if err := r.log.write(&p); err != nil {
-			return err
-		}
-		done, last := r.trainer.Done, r.Config.Optimizer.Steps
-		stop := r.stopped() && done < last
-		if stop || done%r.Config.SaveEvery == 0 || done == last {
-			if recorder != nil {
-				if err := recorder.Flush(); err != nil {
-					return err
-				}
-			}
-			if p.Saved, err = r.save(ctx, store, &p); err != nil {
-				return err
-			}
-		}
-		if r.Report != nil {
-			r.Report(p)
-		}
-		if stop {
-			return &StoppedError{done, last}
-		}
-	}
-	return nil
-}
-
-func (r *run) stopped() bool {
-	select {
-	case <-r.Stop:
-		return true
-	default:
-		return false
-	}
-}
-
-func (r *run) step(ctx context.Context, src source, recorder *batching.Recorder) (p Progress, err error) {
-	start := time.Now()
-	batch, err := src.Next(ctx, r.trainer.Done)
-	if errors.Is(err, io.EOF) {
-		return p, fmt.Errorf("the recording ends before step %d", r.trainer.Done)
-	}
-	if err != nil {
-		return p, err
-	}
-	defer batch.Release()
-	if err := r.fits(batch); err != nil {
-		return p, err
-	}
-	if recorder != nil {
-		if err := recorder.Write(batch); err != nil {
-			return p, err
-		}
-	}
-	r.trainer.Copy = r.copies(batch.Stage(), batch.Step())
-	stats, err := r.trainer.Step(ctx, batch.Segments())
-	if err != nil {
-		return p, err
-	}
-	r.cursor = batch.After()
-	return Progress{
-		Stats: stats, Steps: r.Config.Optimizer.Steps, Stage: r.Config.Curriculum[batch.Stage()].Name,
-		Positions: batch.Positions(), Elapsed: time.Since(start),
-	}, nil
-}
-
-// fits reports a recorded batch that was drawn by another recipe.
-func (r *run) fits(batch *batching.TrainingBatch) error {
-	if r.ReplayOf == "" {
-		return nil
-	}
-	want, err := batching.TrainingSchema(r.recipe)
-	if err != nil {
-		return err
-	}
-	got := batch.Record().Schema().Metadata()
-	var changed []string
-	for i, value := range want.Metadata().Values() {
-		was, _ := got.GetValue(want.Metadata().Keys()[i])
-		changed = append(changed, differences([]byte(was), []byte(value))...)
-	}
-	if len(changed) > 0 {
-		return &MismatchError{"recording " + r.ReplayOf, "was made with other settings: " + list(changed) + "; replay it with those"}
-	}
-	return nil
-}
-
-// evaluate measures the held-out losses where they are due: at the end of a stage and
-// every EvalEvery steps.
-func (r *run) evaluate(ctx context.Context, step int) (map[string]float64, error) {
-	here, _ := r.Config.Curriculum.At(step)
-	next, _ := r.Config.Curriculum.At(step + 1)
-	due := here != next || r.trainer.Done == r.Config.Optimizer.Steps
-	if every := r.Config.EvalEvery; every > 0 && r.trainer.Done%every == 0 {
-		due = true
-	}
-	if !due {
-		return nil, nil
-	}
-	return r.heldOut.losses(ctx, r.trainer)
-}
-
-func (r *run) save(ctx context.Context, store *checkpoint.Store, p *Progress) (string, error) {
-	cursor, err := json.Marshal(r.cursor)
-	if err != nil {
-		return "", err
-	}
-	losses := map[string]float64{"train": p.Loss}
-	for name, loss := range p.HeldOut {
-		losses["held_out/"+name] = loss
-	}
-	dir, err := store.Save(ctx, &checkpoint.State{
-		Manifest: checkpoint.Manifest{
-			Step: int64(r.trainer.Done), Seed: r.Config.Seed, Curriculum: r.Config.Curriculum.String(),
-			Cursor: cursor, Losses: losses, Trainer: r.settings, MicroBatch: r.Config.Batch, Shards: r.Config.Optimizer.Shards,
-			Compute: string(r.Compute), CPULevel: string(r.Kernels.Level()), Tool: r.Tool,
-		},
-		Config: r.llama, Tokenizer: r.tokenizer, Params: r.params(),
-	})
-	if err != nil {
-		return "", err
-	}
-	_, err = store.Prune(checkpoint.Retention{Last: r.Config.Keep})
-	return dir, err
 }

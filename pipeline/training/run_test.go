@@ -61,8 +61,8 @@ func TestRun(t *testing.T) {
 	if want := []int{6, 18, 36, 60}; !slices.Equal(measured, want) { // ends of 10 %, 20 %, 30 % and all
 		t.Errorf("held-out losses after the steps %v, want %v", measured, want)
 	}
-	if fmt.Sprint(out.HeldOut) != fmt.Sprint(progress[59].HeldOut) {
-		t.Errorf("the outcome has %v, the last step %v", out.HeldOut, progress[59].HeldOut)
+	if fmt.Sprint(final(out)) != fmt.Sprint(progress[59].HeldOut) {
+		t.Errorf("the outcome has %v, the last step %v", final(out), progress[59].HeldOut)
 	}
 
 	checkLog(t, filepath.Join(dir, "train.jsonl"), progress)
@@ -71,7 +71,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err, torn)
 	}
 	defer last.Close()
-	if m := last.Manifest; m.Step != 60 || m.Losses["train"] != progress[59].Loss || m.Losses["held_out/ltr"] != out.HeldOut["ltr"] || m.Tool != "test" {
+	if m := last.Manifest; m.Step != 60 || m.Losses["train"] != progress[59].Loss || m.Losses["held_out/ltr"] != final(out)["ltr"] || m.Tool != "test" {
 		t.Errorf("manifest %+v", m)
 	}
 	if steps, err := filepath.Glob(filepath.Join(dir, "step-*")); err != nil || len(steps) != j.Config.Keep {
@@ -97,6 +97,13 @@ func checkLog(t *testing.T, path string, progress []training.Progress) {
 		t.Fatal(err)
 	}
 	d := json.NewDecoder(bytes.NewReader(content))
+	var before struct {
+		Step    int
+		HeldOut map[string]float64 `json:"held_out"`
+	}
+	if err := d.Decode(&before); err != nil || before.Step != -1 || len(before.HeldOut) == 0 {
+		t.Errorf("the line before the first step is %+v, %v", before, err)
+	}
 	for i, p := range progress {
 		var line struct {
 			Step    int
@@ -293,7 +300,7 @@ func TestRecordAndReplay(t *testing.T) {
 		t.Errorf("an empty recording: %v", err)
 	}
 	_, err = newJob(t, t.TempDir(), func(j *training.Job) {
-		j.Config.Curriculum = order.DefaultCurriculum(20)
+		j.Config.Curriculum = training.Stages(order.DefaultCurriculum(20))
 		j.Config.Optimizer.Steps = 25
 		j.ReplayOf = recording
 	}).Run(t.Context())
