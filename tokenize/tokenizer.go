@@ -18,6 +18,9 @@ type Tokenizer struct {
 // Vocab returns the number of token ids: all ids are in [0, Vocab).
 func (t *Tokenizer) Vocab() int { return len(t.ends) }
 
+// Pipeline returns the way in which text is cut into words.
+func (t *Tokenizer) Pipeline() Pipeline { return t.def.pipeline }
+
 // BOS returns the token that begins a document: the one that the post-processor's
 // template puts first, else the special token of a well-known name (<|bos|>,
 // <|begin_of_text|>, <s>, ...). ok is false if there is neither, as in GPT-2.

@@ -67,6 +67,9 @@ func load(ctx context.Context, path string, k *kernels.Kernels, t kernels.Type) 
 	}
 	defer dir.Close()
 	l := &Loaded{Config: dir.Config, Card: dir.Card}
+	if !dir.Weights.Has(model.QueryEmbed) {
+		return nil, fmt.Errorf("it is a plain Llama, without %s; a3 train --init makes an any-order model of it", model.QueryEmbed)
+	}
 	if dir.Tokenizer == nil {
 		return nil, errors.New("there is no tokenizer.json; put the one that the model was trained with beside its weights")
 	}

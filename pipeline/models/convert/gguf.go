@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/any-order/a3/core/checkpoint"
 	"github.com/any-order/a3/core/checkpoint/gguf"
@@ -11,27 +12,34 @@ import (
 )
 
 // fromGGUF takes the file over.
-func fromGGUF(f *gguf.File) (*source, error) {
+func fromGGUF(f *gguf.File, tokenizer bool) (*source, error) {
 	s, err := readGGUF(f)
+	if err == nil && tokenizer && hasTokenizer(f.Metadata()) {
+		err = s.addTokenizer(f.Metadata())
+	}
 	if err != nil {
 		return nil, closing(f, err)
 	}
 	return s, nil
 }
 
+// readGGUF makes a source of a file, without a tokenizer.
 func readGGUF(f *gguf.File) (*source, error) {
 	config, err := llamaConfig(f)
 	if err != nil {
 		return nil, err
 	}
 	s := &source{config: config, card: ggufCard(f), Closer: f}
-	if err := s.addGGUF(f); err != nil {
-		return nil, err
+	return s, s.addGGUF(f)
+}
+
+func (s *source) addTokenizer(m *gguf.Metadata) error {
+	tok, err := ggufTokenizer(m)
+	if err != nil {
+		return err
 	}
-	if s.tokenizer, err = ggufTokenizer(f.Metadata()); err != nil {
-		return nil, err
-	}
-	return s, nil
+	s.tokenizer, err = tok.JSON()
+	return err
 }
 
 // addGGUF adds the tensors of the network under Hugging Face's names.
@@ -145,10 +153,17 @@ func ggufCard(f *gguf.File) string {
 	return b.String()
 }
 
-// oneLine keeps what a file says of itself from becoming more than a line of the card.
+// oneLine keeps what a file says of itself from becoming more than a line of the card, or
+// more than text.
 func oneLine(s string) string {
 	const limit = 200
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " ")
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) {
+			return r
+		}
+		return -1
+	}, s)
 	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
 }
 

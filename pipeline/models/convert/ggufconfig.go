@@ -215,12 +215,11 @@ func isLlama3(r checkpoint.RopeScaling, theta float64, factors []float32) bool {
 	return true
 }
 
-// ggufTokenizer makes a tokenizer.json of the metadata, nil if that has no tokenizer.
-func ggufTokenizer(m *gguf.Metadata) ([]byte, error) {
+func hasTokenizer(m *gguf.Metadata) bool { return m.Has("tokenizer.ggml.model") }
+
+// ggufTokenizer makes a tokenizer of the metadata.
+func ggufTokenizer(m *gguf.Metadata) (*tokenize.Tokenizer, error) {
 	const prefix = "tokenizer.ggml."
-	if !m.Has(prefix + "model") {
-		return nil, nil
-	}
 	k := &keys{Metadata: m}
 	id := func(name string) *int32 {
 		if ids := k.token(name); ids != nil {
@@ -248,9 +247,5 @@ func ggufTokenizer(m *gguf.Metadata) ([]byte, error) {
 	if k.err != nil {
 		return nil, k.err
 	}
-	tok, err := tokenize.FromGGUF(g)
-	if err != nil {
-		return nil, err
-	}
-	return tok.JSON()
+	return tokenize.FromGGUF(g)
 }

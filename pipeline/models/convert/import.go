@@ -36,7 +36,7 @@ type Result struct {
 // Import writes the model at path, a Hugging Face directory or a GGUF file, as a model
 // directory, whole or not at all. dir must not exist.
 func Import(ctx context.Context, path, dir string, o Options) (*Result, error) {
-	s, err := open(path)
+	s, err := open(path, o.Tokenizer == nil)
 	if err != nil {
 		return nil, fmt.Errorf("import %s: %w", path, err)
 	}

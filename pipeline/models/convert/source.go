@@ -35,8 +35,9 @@ type tensor struct {
 	read func(first int, dst []float32) error
 }
 
-// open opens a Hugging Face directory or a GGUF file.
-func open(path string) (*source, error) {
+// open opens a Hugging Face directory or a GGUF file, the latter with its tokenizer or
+// without: one that cannot be used is an error.
+func open(path string, tokenizer bool) (*source, error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -55,7 +56,7 @@ func open(path string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromGGUF(f)
+	return fromGGUF(f, tokenizer)
 }
 
 // closing closes c after an error.
