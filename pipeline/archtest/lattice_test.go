@@ -57,6 +57,7 @@ decoder-plugins/builtin   | decoder-plugins/...                    |            
 # the contract of the connectors, not which ones there are; the command line wires.
 pipeline                  | connectors pipeline/infill/record      | golang.org/x/sync                | connectors/memory connectors/file
 pipeline/journal          |                                        |                                  |
+pipeline/killtest         |                                        |                                  | connectors connectors/kafka connectors/kafka/kafkatest pipeline pipeline/journal github.com/twmb/franz-go
 pipeline/infill           | core/seq                               | github.com/hbollon/go-edlib      | tokenize
 pipeline/rewrite          | core/seq pipeline/infill/...           |                                  | tokenize
 pipeline/score            | core/seq pipeline/infill/...           |                                  | tokenize
