@@ -175,13 +175,3 @@ func strict(path string, data json.RawMessage, v any) error {
 }
 
 func isNull(data json.RawMessage) bool { return len(data) == 0 || string(data) == "null" }
-
-// brief returns JSON for an error message.
-func brief(data json.RawMessage) string {
-	const limit = 200
-	var b bytes.Buffer
-	if json.Compact(&b, data) != nil || b.Len() <= limit {
-		return b.String()
-	}
-	return b.String()[:limit] + "..."
-}

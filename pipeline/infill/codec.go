@@ -16,6 +16,7 @@ type Tokenizer interface {
 	Start() (id int32, ok bool)                // before every document: BOS, else EOS
 	EOS() (id int32, ok bool)
 	IsSpecial(id int32) bool               // true also outside the vocabulary
+	Prefix(text []byte) string             // what stands, unseen, before a document that begins with text: a space or nothing
 	TokensStartingWith(first byte) []int32 // text tokens, ascending
 }
 
@@ -86,8 +87,12 @@ func (c *Codec) Encode(enc Encoder, doc *Document) (*Task, error) {
 	task := &Task{Doc: doc, Canvas: seq.NewCanvas(c.bos), Key: doc.Key()}
 	var ids []int32 // scratch
 	end, blank := 0, 0
-	for _, b := range doc.Blanks {
-		piece, folded := bytes.CutSuffix(doc.Text[end:b.Start], []byte{' '})
+	for i, b := range doc.Blanks {
+		piece := doc.Text[end:b.Start]
+		if i == 0 {
+			piece = c.begin(piece)
+		}
+		piece, folded := bytes.CutSuffix(piece, []byte{' '})
 		ids = enc.Append(ids[:0], piece)
 		task.Canvas.AppendKnown(ids...)
 
@@ -104,7 +109,11 @@ func (c *Codec) Encode(enc Encoder, doc *Document) (*Task, error) {
 		end = b.End
 		blank += s.count
 	}
-	ids = enc.Append(ids[:0], doc.Text[end:])
+	piece := doc.Text[end:]
+	if len(doc.Blanks) == 0 && len(piece) > 0 {
+		piece = c.begin(piece)
+	}
+	ids = enc.Append(ids[:0], piece)
 	task.Canvas.AppendKnown(ids...)
 	if c.hasEOS {
 		task.Canvas.AppendKnown(c.eos)
@@ -115,18 +124,28 @@ func (c *Codec) Encode(enc Encoder, doc *Document) (*Task, error) {
 	return task, nil
 }
 
+// begin returns the first given piece of a document with the tokenizer's prefix, which
+// is never part of the output. Before a blank that begins the document it is folded into
+// the blank as a space of the text would be.
+func (c *Codec) begin(piece []byte) []byte {
+	if prefix := c.tok.Prefix(piece); prefix != "" {
+		return append([]byte(prefix), piece...)
+	}
+	return piece
+}
+
 // span is where a blank stands on the canvas.
 type span struct {
 	first  int  // position
 	count  int  // positions
-	folded bool // the space before the blank is part of its first token
+	folded bool // the space before the blank, or before the document, is part of its first token
 }
 
 // whole returns the text that b replaces as the span's tokens would spell it: with
 // the space in front, if that is folded into them.
 func (s span) whole(text []byte, b Blank) []byte {
 	if s.folded {
-		return text[b.Start-1 : b.End]
+		return append([]byte{' '}, text[b.Start:b.End]...)
 	}
 	return text[b.Start:b.End]
 }

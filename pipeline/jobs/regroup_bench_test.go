@@ -74,7 +74,7 @@ func heldOut(b *testing.B, path string, tok *tokenize.Tokenizer, context, n int)
 		if err := json.Unmarshal(lines.Bytes(), &rec); err != nil {
 			b.Fatal(err)
 		}
-		if doc := enc.Append([]int32{start}, []byte(rec.Text)); len(doc) > 8 && len(doc) <= context {
+		if doc := enc.AppendDocument([]int32{start}, []byte(rec.Text)); len(doc) > 8 && len(doc) <= context {
 			docs = append(docs, doc)
 		}
 	}

@@ -82,7 +82,7 @@ func NewCorpus(ctx context.Context, texts []Text, tok *tokenize.Tokenizer) (*bat
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		ids = enc.Append(ids[:0], t.Text)
+		ids = enc.AppendDocument(ids[:0], t.Text)
 		o := t.Origin
 		doc := batching.Document{
 			ID: t.ID, Key: t.Key, Tokens: ids,

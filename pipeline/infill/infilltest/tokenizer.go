@@ -64,6 +64,9 @@ func (t *Tokenizer) EOS() (int32, bool) { return int32(257 + len(t.merges)), !t.
 // IsSpecial reports whether id is BOS, EOS or outside the vocabulary.
 func (t *Tokenizer) IsSpecial(id int32) bool { return id < 0 || int(id) >= 256+len(t.merges) }
 
+// Prefix returns nothing: bytes need no space before them.
+func (t *Tokenizer) Prefix([]byte) string { return "" }
+
 // TokensStartingWith returns the tokens whose bytes begin with first.
 func (t *Tokenizer) TokensStartingWith(first byte) []int32 {
 	ids := []int32{int32(first)}
