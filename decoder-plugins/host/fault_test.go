@@ -47,6 +47,7 @@ func TestSingleFault(t *testing.T) {
 		{"error", 0, ""},
 		{"stranger", 0, ""},
 		{"stdout", 0, ""},
+		{"flood", 0, ""},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
@@ -96,6 +97,15 @@ func TestBadDocument(t *testing.T) {
 		{"reopen", nil, strategy.RuleOpen, "is not open"},
 		{"stale", nil, strategy.RuleOpen, "is not open"},
 		{"shape", nil, strategy.RuleShape, "runs from 1"},
+		{"far", nil, strategy.RuleProposed, "position 1073741824"},
+		{"negative", nil, strategy.RuleProposed, "position -1"},
+		{"negative token", nil, strategy.RuleToken, "token -7"},
+		{"reopen-given", nil, strategy.RuleReopen, "position 0 was not filled"},
+		{"check-open", nil, strategy.RuleCheck, "position 2 is not filled"},
+		{"draft-beside", nil, strategy.RuleDraft, "beside a draft"},
+		{"infinite-bias", nil, strategy.RuleBias, "+Inf"},
+		{"large-state", nil, strategy.RuleState, "1048576 bytes"},
+		{"look", nil, strategy.RuleBudget, "of 40"},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
@@ -203,6 +213,9 @@ func TestHostileAnswers(t *testing.T) {
 		"raw-empty":  "want done",
 		"raw-torn":   "commit_offset has 3 bytes, not a multiple of 4",
 		"raw-hangup": "without an answer",
+		"raw-huge":   "ResourceExhausted",
+		"raw-long":   "xxx...",
+		"raw-flood":  "batch 1 was answered, want 2",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -211,8 +224,12 @@ func TestHostileAnswers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if failed := got[1].failed; failed == nil || !strings.Contains(failed.Error(), want) {
+			failed := got[1].failed
+			if failed == nil || !strings.Contains(failed.Error(), want) {
 				t.Errorf("failed because %v, want %q", failed, want)
+			}
+			if n := len(failed.Error()); n > 4096 {
+				t.Errorf("the reason has %d bytes", n)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"slices"
@@ -161,6 +162,21 @@ func (f *faulty) Next(ctx context.Context, obs *strategy.Observation) (*strategy
 				propose = commit
 			case "stale": // a position that was committed in an earlier step
 				propose = slices.DeleteFunc(slices.Clone(intros(1)[0].Open), func(p int32) bool { return slices.Contains(rows, p) })[:1]
+			case "flood": // of lines, while it works as it should
+				for range 20_000 {
+					fmt.Fprintln(os.Stderr, strings.Repeat("flood ", 20))
+				}
+			case "far":
+				commit = []int32{1 << 30}
+			case "negative":
+				commit = []int32{-1}
+			case "negative token":
+				token = -7
+			case "reopen-given", "check-open", "draft-beside", "infinite-bias", "large-state", "look":
+				odd[f.fault](dec, d, len(obs.Doc), rows)
+				if f.fault == "look" {
+					commit, propose = nil, rows
+				}
 			case "shape":
 				dec.CommitOffset[0] = 1
 			default:
@@ -177,6 +193,37 @@ func (f *faulty) Next(ctx context.Context, obs *strategy.Observation) (*strategy
 		return dec, &strategy.BatchError{Failed: failed}
 	}
 	return dec, nil
+}
+
+// odd are faults in the operations that only some decisions have, of the d-th of n
+// documents.
+var odd = map[string]func(dec *strategy.Decision, d, n int, rows []int32){
+	"reopen-given": func(dec *strategy.Decision, d, n int, _ []int32) {
+		dec.ReopenOffset, dec.Reopen = onlyOf(d, n), []int32{0}
+	},
+	"check-open": func(dec *strategy.Decision, d, n int, rows []int32) {
+		dec.CheckOffset, dec.Check = onlyOf(d, n), rows[:1]
+	},
+	"draft-beside": func(dec *strategy.Decision, d, n int, rows []int32) {
+		dec.DraftOffset, dec.Draft = onlyOf(d, n), rows[:1]
+	},
+	"infinite-bias": func(dec *strategy.Decision, d, n int, rows []int32) {
+		dec.BiasOffset, dec.Bias = onlyOf(d, n), []strategy.Bias{{Position: rows[0], Value: float32(math.Inf(1))}}
+	},
+	"large-state": func(dec *strategy.Decision, d, n int, _ []int32) {
+		dec.State = make([][]byte, n)
+		dec.State[d] = make([]byte, 1<<20)
+	},
+	"look": func(*strategy.Decision, int, int, []int32) {},
+}
+
+// onlyOf returns offsets of n documents of which the d-th alone has one entry.
+func onlyOf(d, n int) []int32 {
+	offset := make([]int32, n+1)
+	for i := d + 1; i <= n; i++ {
+		offset[i] = 1
+	}
+	return offset
 }
 
 // planning plans one group, until its fault strikes.
@@ -241,6 +288,17 @@ var processes = map[string]func(){
 			return &pb.Response{Batch: r.GetBatch(), Answer: &pb.Response_Decision{Decision: &pb.Decision{CommitOffset: []byte{1, 2, 3}}}}
 		})
 	},
+	"raw-huge": func() { // beyond any limit, and nothing on its side holds it back
+		serveRaw(func(r *pb.Request) *pb.Response {
+			return &pb.Response{Batch: r.GetBatch(), Answer: &pb.Response_Error{Error: strings.Repeat("x", 3*wire.MaxMessage)}}
+		})
+	},
+	"raw-long": func() { // a refusal that fills the log and the record
+		serveRaw(func(r *pb.Request) *pb.Response {
+			return &pb.Response{Batch: r.GetBatch(), Answer: &pb.Response_Error{Error: strings.Repeat("x", 1<<20)}}
+		})
+	},
+	"raw-flood":  func() { serveFlood() },
 	"raw-hangup": func() { serveRaw(func(*pb.Request) *pb.Response { return nil }) },
 }
 
@@ -251,6 +309,7 @@ type raw struct {
 	goplugin.NetRPCUnsupportedPlugin
 	pb.UnimplementedStrategyServer
 	answer func(*pb.Request) *pb.Response // nil ends the stream
+	flood  bool
 }
 
 func serveRaw(answer func(*pb.Request) *pb.Response) {
@@ -279,7 +338,23 @@ func (r *raw) Configure(context.Context, *pb.ConfigureRequest) (*pb.ConfigureRes
 	return &pb.ConfigureResponse{Spec: new(pb.Spec)}, nil
 }
 
+// serveFlood answers before it is asked, for ever.
+func serveFlood() {
+	goplugin.Serve(&goplugin.ServeConfig{
+		HandshakeConfig:  wire.Handshake(),
+		VersionedPlugins: map[int]goplugin.PluginSet{wire.Version: {wire.ServiceName: &raw{flood: true}}},
+		GRPCServer:       goplugin.DefaultGRPCServer,
+		Logger:           hclog.NewNullLogger(),
+	})
+}
+
 func (r *raw) Session(stream grpc.BidiStreamingServer[pb.Request, pb.Response]) error {
+	for batch := uint64(1); r.flood; batch++ {
+		decision := &pb.Response{Batch: 1, Answer: &pb.Response_Error{Error: strings.Repeat("y", 1<<16)}}
+		if err := stream.Send(decision); err != nil {
+			return err
+		}
+	}
 	for {
 		request, err := stream.Recv()
 		if err != nil {

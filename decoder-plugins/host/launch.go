@@ -91,6 +91,7 @@ func (l *launcher) launchProcess(ctx context.Context) (_ instance, err error) {
 			return run, nil
 		},
 		SkipHostEnv:      true,
+		AutoMTLS:         l.options.AutoMTLS,
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		Logger:           hclog.NewNullLogger(),      // the runner and this file say all there is to say
 		StartTimeout:     2 * l.options.StartTimeout, // the context ends it before

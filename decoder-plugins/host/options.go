@@ -20,6 +20,14 @@ type Options struct {
 	// Builtins are the strategies known by name, such as builtin.List().
 	Builtins []sdk.Plugin
 
+	// Directory holds executables that are known by their file names, behind the built-in
+	// ones; "" = none. Whoever can write there decides what runs.
+	Directory string
+	// AutoMTLS encrypts the connection with certificates that both sides make at each
+	// start. The socket lies in a folder that only this user can enter, so this guards
+	// against processes of the same user alone, and costs some 20 ms a start.
+	AutoMTLS bool
+
 	// Vocabulary returns what tokens mean, by id, for strategies that read (see
 	// strategy.Reader); nil = there is none, and they are refused.
 	Vocabulary func() [][]byte

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -46,8 +48,8 @@ func (i Identity) String() string {
 }
 
 // Open starts the strategy of a specification such as "confidence:threshold=0.9" or
-// "/path/to/executable:key=value". A name without a path separator is a built-in one.
-// The context covers the start alone. The caller closes the plugin.
+// "/path/to/executable:key=value". A name without a path separator is a built-in one, or
+// else a file of the Directory. The context covers the start alone. The caller closes the plugin.
 func Open(ctx context.Context, spec string, options Options) (*Plugin, error) {
 	options, err := options.withDefaults()
 	if err != nil {
@@ -81,31 +83,54 @@ func newLauncher(spec string, options Options) (*launcher, error) {
 		return nil, err
 	}
 	l := &launcher{options: options, values: values, output: &lineLog{logger: options.Logger.With("strategy", filepath.Base(name))}}
-	if strings.ContainsAny(name, `/\`) {
-		if l.file, err = findExecutable(name, options.SHA256); err != nil {
+	if path := options.find(name); path != "" {
+		if l.file, err = findExecutable(path, options.SHA256); err != nil {
 			return nil, err
 		}
 	} else {
-		if options.SHA256 != "" {
-			return nil, fmt.Errorf("plugin host: SHA256 pins an executable, and %s is built in", name)
-		}
-		found, err := sdk.Find(options.Builtins, name)
-		if err != nil {
-			return nil, fmt.Errorf("%w (an executable needs a path, such as ./%s)", err, name)
-		}
-		l.builtin = &found
-		if _, err := sdk.Resolve(found.Info.Params, values); err != nil { // before a process is started in vain
-			return nil, fmt.Errorf("strategy %s: %w", name, err)
-		}
-		if options.InProcess {
-			return l, nil
-		}
-		if options.Self.Path == "" {
-			return nil, errors.New("plugin host: Options.Self or InProcess must be set to run a built-in strategy")
+		if l.builtin, err = options.findBuiltin(name, values); err != nil || options.InProcess {
+			return l, err
 		}
 	}
 	l.sockets, err = newRunDir(options.TempDir)
 	return l, err
+}
+
+// find returns the path of an executable that a name means, "" if it means a built-in
+// strategy.
+func (o *Options) find(name string) string {
+	if strings.ContainsAny(name, `/\`) {
+		return name
+	}
+	builtin := slices.ContainsFunc(o.Builtins, func(p sdk.Plugin) bool { return p.Info.Name == name })
+	if path := filepath.Join(o.Directory, name); !builtin && o.Directory != "" {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path
+		}
+	}
+	return ""
+}
+
+// findBuiltin returns a built-in strategy that can be started with the values.
+func (o *Options) findBuiltin(name string, values map[string]string) (*sdk.Plugin, error) {
+	if o.SHA256 != "" {
+		return nil, fmt.Errorf("plugin host: SHA256 pins an executable, and %s is built in", name)
+	}
+	found, err := sdk.Find(o.Builtins, name)
+	if err != nil {
+		where := ""
+		if o.Directory != "" {
+			where = fmt.Sprintf(", nor is it a file in %s", o.Directory)
+		}
+		return nil, fmt.Errorf("%w%s (an executable needs a path, such as ./%s)", err, where, name)
+	}
+	if _, err := sdk.Resolve(found.Info.Params, values); err != nil { // before a process is started in vain
+		return nil, fmt.Errorf("strategy %s: %w", name, err)
+	}
+	if o.Self.Path == "" && !o.InProcess {
+		return nil, errors.New("plugin host: Options.Self or InProcess must be set to run a built-in strategy")
+	}
+	return &found, nil
 }
 
 // release removes what newLauncher made.

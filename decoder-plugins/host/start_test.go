@@ -158,3 +158,68 @@ func kill(t *testing.T, p *Plugin) {
 	}
 	<-process.exited
 }
+
+// TestDirectory: a name that is not built in is a file of the plugin directory.
+func TestDirectory(t *testing.T) {
+	o := options(t)
+	o.Directory = t.TempDir()
+	script(t, filepath.Join(o.Directory, "mine"), "faulty", "mine")
+	script(t, filepath.Join(o.Directory, "planning"), "faulty", "hidden by the built-in one")
+	p := open(t, "mine:document=9", o)
+	if id := p.Identity(); id.Name != "faulty" || id.SHA256 == "" || !strings.Contains(id.Params, "document=9") {
+		t.Errorf("identity %+v", id)
+	}
+	got, err := fill(t.Context(), p.Strategy(), 2, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFilled(t, got)
+	if id := open(t, "planning", o).Identity(); id.Name != "planning" || id.SHA256 != "" {
+		t.Errorf("a file hides the built-in strategy: %+v", id)
+	}
+	if _, err := Open(t.Context(), "their", o); err == nil || !strings.Contains(err.Error(), "nor is it a file in "+o.Directory) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestAutoMTLS: with certificates on both sides everything works as without, restarts
+// included.
+func TestAutoMTLS(t *testing.T) {
+	o := options(t)
+	o.AutoMTLS = true
+	p := open(t, "faulty:fault=exit,document=2,once="+filepath.Join(t.TempDir(), "once"), o)
+	got, err := fill(t.Context(), p.Strategy(), 3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFilled(t, got)
+}
+
+// TestRestart: a restart between steps changes nothing.
+func TestRestart(t *testing.T) {
+	var r restarts
+	o := options(t)
+	o.OnRestart = r.on
+	p := open(t, "faulty", o)
+	first := p.pid()
+	got, err := fill(t.Context(), p.Strategy(), 3, func(step int) {
+		if step%2 == 1 {
+			if err := p.Restart(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFilled(t, got)
+	if p.pid() == first || len(r.causes) != 0 {
+		t.Errorf("process %d after %d, failures %v", p.pid(), first, r.causes)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := p.Restart(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("a restart after the end: %v", err)
+	}
+}
