@@ -32,10 +32,12 @@ func (b *isolation) run(ctx context.Context, docs []int) error {
 func (b *isolation) serve(ctx context.Context, docs []int, again bool) error {
 	var refused map[int]error
 	b.attempts++
-	final, err := b.supervisor.attempt(ctx, func(i instance) (bool, error) {
-		var err error
+	final, err := b.supervisor.attempt(ctx, func(i instance) (wrong, err error) {
 		refused, err = b.try(ctx, i, docs)
-		return len(refused) < len(docs), err
+		if len(refused) == len(docs) {
+			wrong = refused[docs[0]]
+		}
+		return wrong, err
 	})
 	switch {
 	case final:

@@ -121,15 +121,15 @@ func TestIsolationCost(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _, _ := fakeSupervisor(100)
-		fails := func(i instance) (bool, error) {
+		fails := func(i instance) (wrong, err error) {
 			i.(*fake).broken = true
-			return false, errors.New("crash")
+			return nil, errors.New("crash")
 		}
 		begin := time.Now()
 		var pauses []time.Duration
-		attempt := func(f func(instance) (bool, error)) {
+		attempt := func(f func(instance) (wrong, err error)) {
 			t.Helper()
-			final, _ := s.attempt(t.Context(), func(i instance) (bool, error) {
+			final, _ := s.attempt(t.Context(), func(i instance) (wrong, err error) {
 				pauses = append(pauses, time.Since(begin))
 				begin = time.Now()
 				return f(i)
@@ -141,7 +141,7 @@ func TestBackoff(t *testing.T) {
 		for range 10 {
 			attempt(fails)
 		}
-		attempt(func(instance) (bool, error) { return true, nil })
+		attempt(func(instance) (wrong, err error) { return nil, nil })
 		attempt(fails)
 		attempt(fails)
 		ms := time.Millisecond
@@ -168,7 +168,7 @@ func TestStartFails(t *testing.T) {
 		*started++
 		return nil, reason
 	}
-	final, err := s.attempt(t.Context(), func(instance) (bool, error) { return true, nil })
+	final, err := s.attempt(t.Context(), func(instance) (wrong, err error) { return nil, nil })
 	var breaker *BreakerError
 	if !final || !errors.As(err, &breaker) || !errors.Is(err, reason) || *started != 3 {
 		t.Errorf("final %v, %v after %d starts", final, err, *started)

@@ -115,14 +115,14 @@ func (s *supervisor) pause(ctx context.Context) error {
 }
 
 // attempt calls f with a running instance. A final error says that further attempts
-// are useless; any other is one failed attempt. served says whether f did anything
-// for a document.
-func (s *supervisor) attempt(ctx context.Context, f func(instance) (served bool, err error)) (final bool, err error) {
+// are useless; any other is one failed attempt. wrong is what is wrong with the answer
+// about one document if it is wrong about all: then nothing was served.
+func (s *supervisor) attempt(ctx context.Context, f func(instance) (wrong, err error)) (final bool, err error) {
 	current, err := s.get(ctx)
 	if err != nil {
 		return true, err
 	}
-	served, err := f(current)
+	wrong, err := f(current)
 	switch {
 	case ctx.Err() != nil:
 		// The answer may still come: the stream is of no use any more. That is no
@@ -136,10 +136,10 @@ func (s *supervisor) attempt(ctx context.Context, f func(instance) (served bool,
 			err = fmt.Errorf("strategy %s: %w", s.name, current.Explain(err))
 		}
 		s.failed(err)
-	case served:
-		s.served()
+	case wrong != nil:
+		s.failed(fmt.Errorf("all documents of a batch were answered wrongly: %w", wrong))
 	default:
-		s.failed(fmt.Errorf("strategy %s: all documents of a batch were answered wrongly", s.name))
+		s.served()
 	}
 	return false, err
 }

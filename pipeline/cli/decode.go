@@ -85,22 +85,31 @@ func engineOptions(c *config.Config, l *models.Loaded) decode.Options {
 // openStrategy starts the plugin.
 func openStrategy(ctx context.Context, env *Env, c *config.Config, l *models.Loaded, logger *slog.Logger) (*host.Plugin, error) {
 	o := host.Options{
+		Directory: c.Strategy.Directory, SHA256: c.Strategy.SHA256, AutoMTLS: c.Strategy.MTLS,
 		InProcess: c.Strategy.InProcess, Builtins: builtin.List(), Vocab: int32(l.Model.Config.Vocab),
 		Environ: env.Environ, Logger: logger,
 		Vocabulary: func() [][]byte { return vocabulary(l.Tokenizer) },
 	}
 	if !o.InProcess {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("find this program, to run strategies from it: %w", err)
+		var err error
+		if o.Self, err = self(); err != nil {
+			return nil, err
 		}
-		o.Self = host.Command{Path: host.SelfPath(self), Args: []string{servePlugin}}
 	}
 	plugin, err := host.Open(ctx, c.Strategy.Spec(), o)
 	if err != nil {
 		return nil, &usageError{fmt.Errorf("strategy %s: %w", c.Strategy.Spec(), err)}
 	}
 	return plugin, nil
+}
+
+// self is the command by which this program runs one of its strategies.
+func self() (host.Command, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return host.Command{}, fmt.Errorf("find this program, to run strategies from it: %w", err)
+	}
+	return host.Command{Path: host.SelfPath(path), Args: []string{servePlugin}}, nil
 }
 
 // vocabulary returns the bytes of each token; special tokens have none.

@@ -123,6 +123,7 @@ func (f *jobFlags) add(cmd *cobra.Command) {
 func (f *jobFlags) addFilling(cmd *cobra.Command) {
 	c, flags := &f.config, cmd.Flags()
 	flags.StringVar(&f.strategy, "strategy", f.strategy, "decode strategy: NAME[:k=v,...] or PATH[:k=v,...] (see a3 plugins list)")
+	flags.StringVar(&c.Strategy.Directory, "plugin-dir", "", "folder of executables that --strategy knows by their file names")
 	flags.BoolVar(&c.Strategy.InProcess, "in-process", false, "run a built-in strategy in this process instead of one of its own")
 	flags.Uint64Var(&c.Decoding.Seed, "seed", 0, "of all random numbers; the same seed gives the same bytes")
 	flags.Float64Var(&c.Decoding.Temperature, "temperature", 0, "0 = take the most probable token, above = draw, flatter the higher")
@@ -141,7 +142,7 @@ func flagOf(path string) string {
 		"compute.threads": "--threads", "compute.cpu": "--cpu", "compute.type": "--compute",
 		"batching.documents": "--batch", "batching.rows": "--rows",
 		"job.infill.blank_tokens": "--blank-tokens", "job.rewrite.select": "--select", "job.rewrite.tokens": "--tokens",
-		"strategy.name": "--strategy", "decoding.temperature": "--temperature", "decoding.top_k": "--top-k",
+		"strategy.name": "--strategy", "strategy.directory": "--plugin-dir", "decoding.temperature": "--temperature", "decoding.top_k": "--top-k",
 		"decoding.top_p": "--top-p", "decoding.regroup": "--regroup",
 		"output": "--output", "output.file.path": "--output", "output.kafka": "--output", "dead_letters": "--dead-letters",
 	} {
@@ -171,9 +172,11 @@ func (f *jobFlags) complete(args []string) (*config.Config, error) {
 		}
 		c.DeadLetters = &dead
 	}
-	if c.Strategy, err = parseStrategy(f.strategy, c.Strategy.InProcess); err != nil {
-		return nil, err
+	named, err := config.ParseStrategy(f.strategy)
+	if err != nil {
+		return nil, &usageError{err}
 	}
+	c.Strategy.Name, c.Strategy.Params = named.Name, named.Params
 	switch f.cache {
 	case "on", "off":
 		c.Decoding.Cache = f.cache == "on"
@@ -201,15 +204,6 @@ func parseOutput(flag, address string, overwrite bool) (config.Output, error) {
 		out.File.Overwrite = overwrite
 	}
 	return out, nil
-}
-
-func parseStrategy(spec string, inProcess bool) (config.Strategy, error) {
-	s, err := config.ParseStrategy(spec)
-	if err != nil {
-		return s, &usageError{err}
-	}
-	s.InProcess = inProcess
-	return s, nil
 }
 
 // version returns the module's version, or the commit the program was built from.

@@ -26,8 +26,15 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "serve-plugin" {
 		os.Exit(cli.Main())
 	}
+	if len(os.Args) == 3 && os.Args[1] == wrongArgument {
+		serveWrong(os.Args[2])
+		return
+	}
 	testscript.Main(leakChecked{m}, map[string]func(){"a3": func() { os.Exit(cli.Main()) }})
 }
+
+// wrongArgument makes the test binary a plugin that is wrong in one way.
+const wrongArgument = "wrong-plugin"
 
 // leakChecked fails a run of tests that leaves goroutines.
 type leakChecked struct{ *testing.M }

@@ -2,6 +2,8 @@ package config
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net"
@@ -199,6 +201,9 @@ func (c *Config) checkDecoding(k *checker) {
 	k.oneOf("decoding.regroup", d.Regroup, string(decode.RegroupCommit), string(decode.RegroupPublished))
 	if c.Job.Fills() && c.Strategy.Name == "" {
 		k.fail("strategy.name", "is missing; see a3 plugins list")
+	}
+	if digest, err := hex.DecodeString(c.Strategy.SHA256); err != nil || len(digest) != 0 && len(digest) != sha256.Size {
+		k.fail("strategy.sha256", "is %q; it must be the 64 hexadecimal digits that sha256sum prints for the executable", c.Strategy.SHA256)
 	}
 	for name, value := range c.Strategy.Params {
 		if strings.ContainsAny(name, ":,=") || strings.Contains(value, ",") {

@@ -100,9 +100,12 @@ type Train struct {
 
 // Strategy says which plugin decides what is filled when.
 type Strategy struct {
-	Name      string            `yaml:"name"` // of a built-in strategy, or the path of an executable
+	Name      string            `yaml:"name"` // of a built-in strategy or a file of Directory, or the path of an executable
 	Params    map[string]string `yaml:"params,omitempty"`
-	InProcess bool              `yaml:"in_process"` // a built-in strategy without a process of its own
+	InProcess bool              `yaml:"in_process"`          // a built-in strategy without a process of its own
+	Directory string            `yaml:"directory,omitempty"` // holds executables that are known by their names
+	SHA256    string            `yaml:"sha256,omitempty"`    // hexadecimal digest that the executable must have
+	MTLS      bool              `yaml:"mtls,omitempty"`      // certificates on both ends of the connection
 }
 
 // Decoding says how tokens are chosen.
