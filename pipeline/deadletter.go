@@ -25,19 +25,11 @@ const (
 	HeaderOmitted = errorHeaders + "omitted_bytes"
 )
 
-// stage is where a record failed.
-type stage string
-
-const (
-	stageRead     stage = "read"     // the source could not read it whole
-	stagePrepare  stage = "prepare"  // it is no valid record
-	stageCompute  stage = "compute"  // the engine, or a strategy
-	stageWrite    stage = "write"    // the output did not take the result
-	stageAttempts stage = "attempts" // workers died of it
-)
+// stageAttempts is where a record fails of which workers died.
+const stageAttempts Stage = "attempts"
 
 // fail makes a failure of the item.
-func (i *Item) fail(at stage, err error) {
+func (i *Item) fail(at Stage, err error) {
 	i.stage, i.Err = at, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,11 +24,12 @@ type Item struct {
 
 	seq       int64 // place in the input
 	key       journal.Key
-	stage     stage // where it failed, if it did
+	stage     Stage // where it failed, if it did
 	tombstone bool  // passes as it is: its output has no value
 	abridged  bool  // its dead letter goes without the value
 	rejection error // of its record, by the sink
 	settled   bool
+	entered   time.Time // the stage that it is in
 }
 
 // written reports whether the item has an output record.
@@ -47,6 +49,7 @@ func (i *Item) Guard(work func()) {
 
 // Note counts what happened to a record.
 type Note struct {
+	Given      int // tokens that were there
 	Tokens     int // filled or scored
 	ModelCalls int
 	Unchanged  bool // nothing was to be done: the record passes as it is
@@ -92,6 +95,8 @@ type Options struct {
 	PassTombstones bool
 	// Failures ends the run when too much fails.
 	Failures FailureLimit
+	// Observer, if not nil, is told what passes through the stages.
+	Observer Observer
 }
 
 // DefaultOptions returns bounds that fit documents of a few kilobytes.
@@ -122,6 +127,9 @@ func Run(ctx context.Context, stop <-chan struct{}, src connectors.Source, job J
 	}
 	if err := resume(src, sink); err != nil {
 		return Counts{}, err
+	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
 	}
 	r := &runner{
 		src: src, job: job, sink: sink, dead: dead, options: o, failures: newFailures(o.Failures),
@@ -202,7 +210,9 @@ func (r *runner) read(ctx context.Context, stop <-chan struct{}) error {
 		if err != nil {
 			return ctx.Err() // nil if it was stop that ended the reading
 		}
+		start := time.Now()
 		batch, err := r.src.Read(reading, free)
+		r.observeRead(batch, time.Since(start))
 		for range free - len(batch) {
 			<-r.slots
 		}
@@ -244,9 +254,10 @@ func (r *runner) acquire(ctx context.Context) (n int, err error) {
 }
 
 func (r *runner) prepare(ctx context.Context, item *Item) error {
+	r.enter(StagePrepare, item)
 	switch d := &item.Delivery; {
 	case d.Err != nil:
-		item.fail(stageRead, d.Err)
+		item.fail(StageRead, d.Err)
 	case d.Value == nil:
 		item.tombstone = r.options.PassTombstones && d.Key != nil
 		item.Note.Unchanged, item.Note.Dropped = item.tombstone, !item.tombstone
@@ -257,15 +268,17 @@ func (r *runner) prepare(ctx context.Context, item *Item) error {
 		if item.Err != nil || item.Output != nil {
 			break
 		}
-		item.stage = stagePrepare
+		item.stage = StagePrepare
 		err := r.atWork(item, func() { item.Guard(func() { r.job.Prepare(item) }) })
 		if err != nil {
 			return err
 		}
 	}
+	r.left(StagePrepare, item)
 	if item.Err != nil || item.Output != nil || item.Delivery.Value == nil {
 		return send(ctx, r.done, item)
 	}
+	r.enter(StageCompute, item)
 	return send(ctx, r.work, item)
 }
 

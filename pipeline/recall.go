@@ -62,7 +62,8 @@ func (r *runner) atWork(item *Item, work func()) error {
 func (r *runner) compute(ctx context.Context) error {
 	if r.options.Journal == nil {
 		return r.job.Compute(ctx, r.work, func(item *Item) error {
-			item.stage = stageCompute
+			item.stage = StageCompute
+			r.left(StageCompute, item)
 			return send(ctx, r.done, item)
 		})
 	}
@@ -75,7 +76,8 @@ func (r *runner) compute(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		return r.job.Compute(ctx, work, func(item *Item) error {
-			item.stage = stageCompute
+			item.stage = StageCompute
+			r.left(StageCompute, item)
 			if err := r.note(item); err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/any-order/a3/connectors"
 )
@@ -61,9 +62,11 @@ func (r *runner) deliver(ctx context.Context, batch []*Item) error {
 	if r.options.Transactor != nil {
 		deliver = r.transact
 	}
+	start := time.Now()
 	if err := deliver(ctx, batch); err != nil {
 		return err
 	}
+	r.observeDelivery(batch, time.Since(start))
 	for _, item := range batch {
 		r.count(item)
 		<-r.slots
@@ -181,7 +184,7 @@ func split(err error, items []*Item) (rejected []*Item, _ error) {
 func (i *Item) reject() bool {
 	switch {
 	case i.Err == nil:
-		i.fail(stageWrite, fmt.Errorf("the output did not take the record: %w", i.rejection))
+		i.fail(StageWrite, fmt.Errorf("the output did not take the record: %w", i.rejection))
 	case !i.abridged:
 		i.abridged = true
 	default:

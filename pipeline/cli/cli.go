@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -36,7 +39,8 @@ type Env struct {
 	Environ        []string        // as from os.Environ; what plugins may see of it is a list of names
 	Stop           <-chan struct{} // closed: finish what has been read, then end
 
-	status *statusLine // what Stderr is while Run runs
+	status *statusLine                  // what Stderr is while Run runs
+	log    *atomic.Pointer[slog.Logger] // takes the place of words on Stderr once a job has one of JSON
 }
 
 // Main runs the command line of this process and returns its exit code. The first
@@ -47,7 +51,6 @@ func Main() int {
 	stop := make(chan struct{})
 	go func() {
 		<-signals
-		fmt.Fprintln(os.Stderr, "a3: finishing what has been begun; once more ends at once")
 		close(stop)
 		<-signals
 		os.Exit(ExitStopped)
@@ -61,6 +64,9 @@ func Main() int {
 func Run(ctx context.Context, env Env) int {
 	env.status = newStatusLine(env.Stderr)
 	env.Stderr = env.status
+	env.log = &atomic.Pointer[slog.Logger]{}
+	ended := env.announceStop()
+	defer ended()
 	root := newRoot(&env)
 	root.SetArgs(env.Args)
 	root.SetIn(env.Stdin)
@@ -70,7 +76,7 @@ func Run(ctx context.Context, env Env) int {
 	if err == nil {
 		return ExitOK
 	}
-	fmt.Fprintf(env.Stderr, "a3: %v\n", err)
+	env.say(slog.LevelError, err.Error())
 	var usage *usageError
 	var job *stopped
 	var run *training.StoppedError
@@ -82,6 +88,23 @@ func Run(ctx context.Context, env Env) int {
 		return ExitStopped
 	}
 	return ExitFailed
+}
+
+// announceStop says when a stop is asked for. The caller calls ended.
+func (e *Env) announceStop() (ended func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-e.Stop:
+			e.say(slog.LevelInfo, "finishing what has been begun; once more ends at once")
+		case <-done:
+		}
+	})
+	return func() {
+		close(done)
+		wg.Wait()
+	}
 }
 
 // recordsFailed is the outcome of a job that finished, but not for all records.

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -28,7 +27,7 @@ type decoder struct {
 
 // openDecoder loads the model, with an engine, and starts the strategy if the job has
 // one. The caller closes the result.
-func openDecoder(ctx context.Context, env *Env, c *config.Config, logger *slog.Logger) (*decoder, error) {
+func openDecoder(ctx context.Context, env *Env, c *config.Config, w *watch) (*decoder, error) {
 	k, compute, err := openKernels(env, c.Compute)
 	if err != nil {
 		return nil, err
@@ -50,7 +49,7 @@ func openDecoder(ctx context.Context, env *Env, c *config.Config, logger *slog.L
 	}
 	parts := []string{"model " + d.Digest.String(), fmt.Sprintf("compute %s %s", l.Model.Type, l.Model.Kernels().Level())}
 	if c.Job.Fills() {
-		if d.plugin, err = openStrategy(ctx, env, c, l, logger); err != nil {
+		if d.plugin, err = openStrategy(ctx, env, c, l, w); err != nil {
 			return nil, err
 		}
 		s := c.Decoding
@@ -83,11 +82,12 @@ func engineOptions(c *config.Config, l *models.Loaded) decode.Options {
 }
 
 // openStrategy starts the plugin.
-func openStrategy(ctx context.Context, env *Env, c *config.Config, l *models.Loaded, logger *slog.Logger) (*host.Plugin, error) {
+func openStrategy(ctx context.Context, env *Env, c *config.Config, l *models.Loaded, w *watch) (*host.Plugin, error) {
 	o := host.Options{
 		Directory: c.Strategy.Directory, SHA256: c.Strategy.SHA256, AutoMTLS: c.Strategy.MTLS,
 		InProcess: c.Strategy.InProcess, Builtins: builtin.List(), Vocab: int32(l.Model.Config.Vocab),
-		Environ: env.Environ, Logger: logger,
+		Environ: env.Environ, Logger: w.logger,
+		OnRestart:  func(strategy string, _ error) { w.metrics.PluginRestarted(strategy) },
 		Vocabulary: func() [][]byte { return vocabulary(l.Tokenizer) },
 	}
 	if !o.InProcess {

@@ -16,7 +16,7 @@ import (
 // inputFlags say what to read.
 type inputFlags struct {
 	inputs []string
-	format string
+	format string // of the inputs
 }
 
 func (f *inputFlags) add(cmd *cobra.Command) {
@@ -93,6 +93,7 @@ func openKernels(env *Env, c config.Compute) (*kernels.Kernels, kernels.Type, er
 type jobFlags struct {
 	inputFlags
 	computeFlags
+	watchFlags
 	config              config.Config // but for what stands in the other fields
 	output, deadLetters string
 	overwrite           bool
@@ -111,6 +112,7 @@ func newJobFlags() *jobFlags {
 func (f *jobFlags) add(cmd *cobra.Command) {
 	f.inputFlags.add(cmd)
 	f.computeFlags.add(cmd)
+	f.watchFlags.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&f.output, "output", "o", config.Stdio, "file, - for standard output, or kafka://broker/topic")
 	flags.StringVar(&f.deadLetters, "dead-letters", "", "file or kafka://broker/topic for records that failed; empty = complaints on standard error")
@@ -145,6 +147,7 @@ func flagOf(path string) string {
 		"strategy.name": "--strategy", "strategy.directory": "--plugin-dir", "decoding.temperature": "--temperature", "decoding.top_k": "--top-k",
 		"decoding.top_p": "--top-p", "decoding.regroup": "--regroup",
 		"output": "--output", "output.file.path": "--output", "output.kafka": "--output", "dead_letters": "--dead-letters",
+		"metrics.address": "--metrics-addr", "log.format": "--log-format", "log.level": "--log-level",
 	} {
 		if path == field {
 			return flag
@@ -162,6 +165,7 @@ func (f *jobFlags) complete(args []string) (*config.Config, error) {
 		return nil, err
 	}
 	c.Compute = f.Compute
+	f.watchFlags.apply(&c)
 	if c.Output, err = parseOutput("--output", f.output, f.overwrite); err != nil {
 		return nil, err
 	}

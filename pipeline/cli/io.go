@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ type runIdentity struct {
 
 // openStreams connects source, sink and dead letters, in this order: an input that is
 // not there leaves no empty output.
-func openStreams(ctx context.Context, env *Env, c *config.Config, id runIdentity) (s *streams, err error) {
+func openStreams(ctx context.Context, env *Env, c *config.Config, id runIdentity, w *watch) (s *streams, err error) {
 	s = &streams{}
 	defer func() {
 		if err != nil {
@@ -44,11 +45,15 @@ func openStreams(ctx context.Context, env *Env, c *config.Config, id runIdentity
 	if s.src, err = openSource(ctx, env, c); err != nil {
 		return s, err
 	}
+	w.health.Met(inputConnected)
 	s.endless = c.Input.Kafka != nil && c.Input.Kafka.Until == kafka.UntilForever
 	if s.sink, err = openSink(ctx, env, c.Output, id); err != nil {
 		return s, err
 	}
 	s.dead = pipeline.Complaints{W: env.Stderr}
+	if log := env.log.Load(); log != nil {
+		s.dead = loggedLetters{log}
+	}
 	if c.DeadLetters != nil {
 		id.run += "; dead letters"
 		if s.dead, err = openSink(ctx, env, *c.DeadLetters, id); err != nil {
@@ -58,6 +63,7 @@ func openStreams(ctx context.Context, env *Env, c *config.Config, id runIdentity
 			s.dead = pipeline.Enveloped{Sink: s.dead}
 		}
 	}
+	w.health.Met(outputConnected)
 	return s, nil
 }
 
@@ -119,6 +125,26 @@ func openSink(ctx context.Context, env *Env, out config.Output, id runIdentity) 
 	}
 	return sink, nil
 }
+
+// loggedLetters is the sink of dead letters where the user named none and reads logs.
+type loggedLetters struct{ *slog.Logger }
+
+// Write logs origin and reason of each record.
+func (l loggedLetters) Write(_ context.Context, records []connectors.Record) error {
+	for i := range records {
+		attrs := make([]any, 0, 4)
+		for _, h := range records[i].Headers {
+			if name, ok := strings.CutPrefix(h.Name, "a3.error."); ok {
+				attrs = append(attrs, slog.String(name, string(h.Value)))
+			}
+		}
+		l.Warn("record failed", attrs...)
+	}
+	return nil
+}
+
+// Close implements connectors.Sink.
+func (loggedLetters) Close(context.Context) error { return nil }
 
 // closeTimeout bounds the last acknowledgements.
 const closeTimeout = 30 * time.Second

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
@@ -20,20 +18,32 @@ import (
 // runJob runs a job over records. It is the one way to run it, whether flags or a file
 // made the configuration, which is complete.
 func runJob(ctx context.Context, env *Env, c *config.Config, quiet bool) (err error) {
-	d, err := openDecoder(ctx, env, c, newLogger(env.Stderr, c.Log))
+	w, err := startWatch(env, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	d, err := openDecoder(ctx, env, c, w)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	job, what, err := newJob(c.Job, d)
+	w.loaded(c.Job.Name(), d)
+	job, what, err := newJob(c.Job, d, w)
 	if err != nil {
 		return &usageError{err}
 	}
-	return moveRecords(ctx, env, c, job, runIdentity{model: d.Digest.String(), run: what + "; " + d.identity}, quiet)
+	id := runIdentity{model: d.Digest.String(), run: what + "; " + d.identity}
+	s, err := openStreams(ctx, env, c, id, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	return moveRecords(ctx, env, c, job, s, w, quiet)
 }
 
 // newJob returns the job, and what of its settings results depend on.
-func newJob(j config.Job, d *decoder) (job pipeline.Job, what string, err error) {
+func newJob(j config.Job, d *decoder, w *watch) (job pipeline.Job, what string, err error) {
 	codec, err := infill.NewCodec(d.Tokenizer, d.Model.Config.MaxPositions)
 	if err != nil {
 		return nil, "", err
@@ -41,7 +51,7 @@ func newJob(j config.Job, d *decoder) (job pipeline.Job, what string, err error)
 	if j.Score != nil {
 		o := score.DefaultOptions()
 		o.PerToken, o.Strict = j.Score.PerToken, j.Score.Strict
-		return jobs.NewScore(jobs.Score{Options: o, Codec: codec, Tokenizer: d.Tokenizer, Engine: d.engine}), "score", nil
+		return jobs.NewScore(jobs.Score{Options: o, Codec: codec, Tokenizer: d.Tokenizer, Engine: d.engine, Batched: w.batched}), "score", nil
 	}
 	parse, what, err := newParser(j)
 	if err != nil {
@@ -49,7 +59,7 @@ func newJob(j config.Job, d *decoder) (job pipeline.Job, what string, err error)
 	}
 	return jobs.NewFill(jobs.Fill{
 		Parse: parse, Codec: codec, Tokenizer: d.Tokenizer, Vocab: d.Model.Config.Vocab,
-		Engine: d.engine, Strategy: d.decider(), Mem: memory.NewGoAllocator(),
+		Engine: d.engine, Strategy: d.decider(), Mem: memory.NewGoAllocator(), Batched: w.batched,
 	}), what, nil
 }
 
@@ -75,14 +85,10 @@ func newParser(j config.Job) (parse func(value []byte, plain bool) (*infill.Docu
 }
 
 // moveRecords moves the records through a job and reports.
-func moveRecords(ctx context.Context, env *Env, c *config.Config, job pipeline.Job, id runIdentity, quiet bool) (err error) {
-	s, err := openStreams(ctx, env, c, id)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close(ctx)) }()
+func moveRecords(ctx context.Context, env *Env, c *config.Config, job pipeline.Job, s *streams, w *watch, quiet bool) error {
 	o := pipeline.DefaultOptions()
 	o.Window, o.WriteBatch = c.Batching.Window, c.Batching.WriteBatch
+	o.Observer = w.observer(c.Job)
 	p := newJobProgress(env, c.Output.ToStdout())
 	if !quiet {
 		o.Report = p.report
@@ -101,17 +107,4 @@ func moveRecords(ctx context.Context, env *Env, c *config.Config, job pipeline.J
 		return &recordsFailed{counts.Failed, counts.Read}
 	}
 	return nil
-}
-
-// newLogger returns the logger that a configuration asks for.
-func newLogger(w io.Writer, c config.Log) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		panic(err) // the configuration was checked
-	}
-	o := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
 }

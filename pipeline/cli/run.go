@@ -11,6 +11,7 @@ import (
 
 // runFlags are the flags of a3 run.
 type runFlags struct {
+	watchFlags
 	set         []string
 	printConfig bool
 	quiet       bool
@@ -43,6 +44,7 @@ Mistakes are all told at once, as by a3 lint. docs/configuration.md has every fi
 			return f.run(cmd.Context(), env, args[0])
 		},
 	}
+	f.watchFlags.add(cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.set, "set", "s", nil, "PATH=VALUE: change a field, such as decoding.seed=7 (repeatable)")
 	flags.BoolVar(&f.printConfig, "print-config", false, "print the configuration with all defaults, without secrets, and stop")
@@ -53,6 +55,10 @@ Mistakes are all told at once, as by a3 lint. docs/configuration.md has every fi
 func (f *runFlags) run(ctx context.Context, env *Env, path string) error {
 	c, err := loadConfig(env, path, f.set)
 	if err != nil {
+		return &usageError{err}
+	}
+	f.watchFlags.apply(c)
+	if err := c.Complete(); err != nil {
 		return &usageError{err}
 	}
 	if f.printConfig {

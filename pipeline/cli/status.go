@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -57,9 +58,10 @@ func isTerminal(stream any) bool {
 }
 
 // jobProgress prints how far a job is, on a terminal in a line that is written over,
-// elsewhere once a minute, and a summary.
+// elsewhere once a minute, and a summary; or logs it.
 type jobProgress struct {
 	status  *statusLine
+	log     *slog.Logger // nil = words
 	inPlace bool
 	start   time.Time
 	last    time.Time
@@ -69,8 +71,9 @@ type jobProgress struct {
 // is false, elsewhere: a status line among the records would garble them.
 func newJobProgress(env *Env, toStdout bool) *jobProgress {
 	now := time.Now()
-	inPlace := env.status.terminal && !(toStdout && isTerminal(env.Stdout))
-	return &jobProgress{status: env.status, inPlace: inPlace, start: now, last: now}
+	log := env.log.Load()
+	inPlace := log == nil && env.status.terminal && !(toStdout && isTerminal(env.Stdout))
+	return &jobProgress{status: env.status, log: log, inPlace: inPlace, start: now, last: now}
 }
 
 func (p *jobProgress) report(c pipeline.Counts) {
@@ -82,19 +85,28 @@ func (p *jobProgress) report(c pipeline.Counts) {
 		return
 	}
 	p.last = time.Now()
-	if p.inPlace {
+	p.tell("progress", c)
+}
+
+// tell shows, prints or logs the counts.
+func (p *jobProgress) tell(what string, c pipeline.Counts) {
+	switch {
+	case p.log != nil:
+		p.log.Info(what, "records", c.Read, "written", c.Written, "failed", c.Failed, "unchanged", c.Unchanged, "dropped", c.Dropped,
+			"tokens", c.Tokens, "model_calls", c.ModelCalls, "seconds", time.Since(p.start).Seconds())
+	case p.inPlace && what == "progress":
 		p.status.show(p.line(c))
-	} else {
+	default:
 		fmt.Fprintln(p.status, p.line(c))
 	}
 }
 
 func (p *jobProgress) summary(c pipeline.Counts) {
-	if c.Read == 0 {
+	if c.Read == 0 && p.log == nil {
 		fmt.Fprintln(p.status, "0 records: the input is empty, or the output has them already")
 		return
 	}
-	fmt.Fprintln(p.status, p.line(c))
+	p.tell("done", c)
 }
 
 func (p *jobProgress) line(c pipeline.Counts) string {

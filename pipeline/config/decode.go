@@ -24,7 +24,7 @@ type decoder struct {
 // shorthand is a block that may be written as one scalar, such as a file's name.
 type shorthand interface{ parse(text string) error }
 
-// variant is a block of a choice. Its defaults hold as soon as it is given.
+// variant is a block of a choice. Its defaults hold as soon as it is named.
 type variant interface{ setDefaults() }
 
 // errReported says that the problems are with the decoder already.
@@ -39,17 +39,11 @@ func (d *decoder) decode(n *node, path string, v reflect.Value) {
 	if _, ok := d.places[path]; !ok {
 		d.places[path] = n.at
 	}
-	if n.kind == null && v.Kind() != reflect.Pointer {
+	if v.Kind() == reflect.Pointer {
+		d.pointer(n, path, v)
 		return
 	}
-	if v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			v.Set(reflect.New(v.Type().Elem()))
-			if block, ok := v.Interface().(variant); ok {
-				block.setDefaults()
-			}
-		}
-		d.decode(n, path, v.Elem())
+	if n.kind == null {
 		return
 	}
 	switch block := v.Addr().Interface().(type) {
@@ -89,6 +83,24 @@ func (d *decoder) decode(n *node, path string, v reflect.Value) {
 	default:
 		d.text(n, path, func(text string) error { return setScalar(v, text) })
 	}
+}
+
+// pointer sets a block that need not be there. Of the blocks of a choice, the name alone
+// is a choice already; other keys without a value say nothing.
+func (d *decoder) pointer(n *node, path string, v reflect.Value) {
+	value := v
+	if v.IsNil() {
+		value = reflect.New(v.Type().Elem())
+		block, choice := value.Interface().(variant)
+		if n.kind == null && !choice {
+			return
+		}
+		if choice {
+			block.setDefaults()
+		}
+		v.Set(value)
+	}
+	d.decode(n, path, value.Elem())
 }
 
 func (d *decoder) is(n *node, path string, want kind) bool {
@@ -163,6 +175,10 @@ func (d *decoder) entries(n *node, path string, v reflect.Value) {
 }
 
 func (d *decoder) items(n *node, path string, v reflect.Value) {
+	if len(n.items) == 0 {
+		v.SetZero() // as where nothing is said
+		return
+	}
 	out := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
 	for i, item := range n.items {
 		d.decode(item, fmt.Sprintf("%s[%d]", path, i), out.Index(i))

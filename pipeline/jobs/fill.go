@@ -31,9 +31,19 @@ type Fill struct {
 	Engine    *decode.Engine
 	Strategy  decode.Decider
 	Mem       memory.Allocator // of the Arrow batches
+	Batched   Batched          // nil = nobody asks
 
 	encoder *tokenize.Encoder
 	leading *decode.TokenSet
+}
+
+// Batched is told of the documents of each batch, and how many it may hold.
+type Batched func(documents, most int)
+
+func (b Batched) tell(documents int) {
+	if b != nil {
+		b(documents, batchRows)
+	}
 }
 
 // NewFill completes a job.
@@ -72,6 +82,11 @@ func (f *Fill) Prepare(item *pipeline.Item) {
 		return
 	}
 	item.Task = task
+	for _, blank := range task.Canvas.Blank {
+		if !blank {
+			item.Note.Given++
+		}
+	}
 }
 
 // Compute implements pipeline.Job.
@@ -100,6 +115,7 @@ func (f *Fill) batches(ctx context.Context, in <-chan *pipeline.Item, out chan<-
 		if len(items) == 0 {
 			return ctx.Err()
 		}
+		f.Batched.tell(len(items))
 		rows := make([]batching.DecodeRow, len(items))
 		for i, item := range items {
 			task := item.Task.(*infill.Task)

@@ -18,6 +18,7 @@ type Score struct {
 	Codec     *infill.Codec
 	Tokenizer *tokenize.Tokenizer
 	Engine    *decode.Engine
+	Batched   Batched // nil = nobody asks
 
 	encoder *tokenize.Encoder
 }
@@ -52,6 +53,7 @@ func (s *Score) Compute(ctx context.Context, in <-chan *pipeline.Item, done func
 		if len(items) == 0 {
 			return ctx.Err()
 		}
+		s.Batched.tell(len(items))
 		segments := make([]seq.Segment, len(items))
 		for i, item := range items {
 			segments[i] = score.Segment(item.Task.(*infill.Task))

@@ -55,7 +55,7 @@ func Catalog() []Definition {
 		{Name: stageErrors, Kind: Counter, Labels: []string{"stage"}, Help: "records that failed in a stage, and go to the dead letters"},
 		{Name: stageDropped, Kind: Counter, Labels: []string{"stage"}, Help: "records that end in a stage without an output: tombstones, and records that another worker took over"},
 		{Name: stageLatency, Kind: Histogram, Labels: []string{"stage"}, Buckets: seconds, Help: "from entering a stage to leaving it; of read, prepare and write that of a call"},
-		{Name: tokens, Kind: Counter, Labels: []string{"phase"}, Help: "tokens by what became of them: given (context), filled, scored, trained"},
+		{Name: tokens, Kind: Counter, Labels: []string{"phase"}, Help: "tokens by what became of them: given (context), filled, scored, recalled (found in the journal), trained"},
 		{Name: modelCalls, Kind: Counter, Help: "calls of the model that records took part in, counted for each record"},
 		{Name: batchSize, Kind: Histogram, Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, 256}, Help: "documents in a batch"},
 		{Name: batchFill, Kind: Histogram, Buckets: []float64{.1, .2, .3, .4, .5, .6, .7, .8, .9, 1}, Help: "how much of a batch was used, of what it may hold"},

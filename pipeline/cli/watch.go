@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/any-order/a3/pipeline"
+	"github.com/any-order/a3/pipeline/config"
+	"github.com/any-order/a3/pipeline/telemetry"
+)
+
+// watchFlags say how a job can be watched.
+type watchFlags struct {
+	address, logFormat, logLevel string
+}
+
+func (f *watchFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.address, "metrics-addr", "", "serve /metrics, /livez and /readyz on HOST:PORT; :PORT is this machine alone")
+	flags.StringVar(&f.logFormat, "log-format", "", "of what is told on standard error: text, or json for one object a line")
+	flags.StringVar(&f.logLevel, "log-level", "", "least level of log lines: debug, info, warn or error")
+}
+
+// apply changes what a configuration says about the same.
+func (f *watchFlags) apply(c *config.Config) {
+	for _, set := range []struct {
+		flag  string
+		field *string
+	}{{f.address, &c.Metrics.Address}, {f.logFormat, &c.Log.Format}, {f.logLevel, &c.Log.Level}} {
+		if set.flag != "" {
+			*set.field = set.flag
+		}
+	}
+}
+
+// The conditions that a job waits for before it is ready.
+const (
+	modelLoaded     = "model"
+	strategyRuns    = "strategy"
+	inputConnected  = "input"
+	outputConnected = "output"
+)
+
+// watch is what watches a job while it runs.
+type watch struct {
+	metrics *telemetry.Metrics
+	health  *telemetry.Health
+	logger  *slog.Logger
+
+	server *telemetry.Server // nil if nobody asked for it
+	ended  chan struct{}     // closed by close
+	drains sync.WaitGroup
+}
+
+// startWatch begins to watch a job, before anything is loaded. The caller closes it.
+func startWatch(env *Env, c *config.Config) (*watch, error) {
+	w := &watch{metrics: telemetry.NewMetrics(), ended: make(chan struct{})}
+	var err error
+	if w.logger, err = telemetry.NewLogger(env.Stderr, c.Log.Format, c.Log.Level); err != nil {
+		return nil, &usageError{err}
+	}
+	if c.Log.Format == "json" {
+		env.log.Store(w.logger)
+	}
+	conditions := []string{modelLoaded, inputConnected, outputConnected}
+	if c.Job.Fills() {
+		conditions = append(conditions, strategyRuns)
+	}
+	w.health = telemetry.NewHealth(conditions...)
+	if c.Metrics.Address != "" {
+		if w.server, err = telemetry.Serve(c.Metrics.Address, w.metrics, w.health); err != nil {
+			return nil, &usageError{err}
+		}
+		w.logger.Info("serving metrics", "address", w.server.Address())
+	}
+	w.drains.Go(func() {
+		select {
+		case <-env.Stop:
+			w.health.Drain()
+		case <-w.ended:
+		}
+	})
+	return w, nil
+}
+
+// close ends the watch, the server last of all that a job has.
+func (w *watch) close() error {
+	close(w.ended)
+	w.drains.Wait()
+	if w.server == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return w.server.Close(ctx)
+}
+
+// loaded is told of the model and strategy.
+func (w *watch) loaded(job string, d *decoder) {
+	r := telemetry.Run{Job: job, Version: version(), Model: d.Digest.String(), CPU: string(d.Model.Kernels().Level()), Compute: string(d.Model.Type)}
+	w.health.Met(modelLoaded)
+	if d.plugin != nil {
+		w.health.Met(strategyRuns)
+		r.Strategy = d.plugin.Identity().Name
+	}
+	w.metrics.Running(r)
+}
+
+// batched is told of batches, for jobs.
+func (w *watch) batched(documents, most int) {
+	w.metrics.Batch(documents, float64(documents)/float64(most))
+}
+
+// observer returns what a pipeline tells the metrics by.
+func (w *watch) observer(j config.Job) pipeline.Observer {
+	o := observer{w.metrics, "filled"}
+	if j.Score != nil {
+		o.phase = "scored"
+	}
+	return o
+}
+
+// observer passes on what a pipeline tells.
+type observer struct {
+	*telemetry.Metrics
+	phase string // what the tokens are that the job counts
+}
+
+// Entered implements pipeline.Observer.
+func (o observer) Entered(stage pipeline.Stage, n int) { o.Metrics.Entered(string(stage), n) }
+
+// Left implements pipeline.Observer.
+func (o observer) Left(stage pipeline.Stage, out, failed, dropped int, took time.Duration) {
+	o.Metrics.Left(string(stage), out, failed, dropped, took)
+}
+
+// Done implements pipeline.Observer.
+func (o observer) Done(n pipeline.Note) {
+	if n.Recalled {
+		o.Tokens("recalled", n.Tokens)
+		return
+	}
+	o.Tokens("given", n.Given)
+	o.Tokens(o.phase, n.Tokens)
+	o.ModelCalls(n.ModelCalls)
+}
+
+// say tells the user something about the run as a whole: in words, or in the log if it
+// is to be machine-readable.
+func (e *Env) say(level slog.Level, text string) {
+	if log := e.log.Load(); log != nil {
+		log.Log(context.Background(), level, text)
+		return
+	}
+	fmt.Fprintf(e.Stderr, "a3: %s\n", text)
+}
