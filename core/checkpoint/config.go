@@ -22,6 +22,7 @@ const (
 // The values of RopeScaling.Type.
 const (
 	RopeDefault = "default"
+	RopeLinear  = "linear" // every frequency divided by Factor
 	RopeLlama3  = "llama3"
 )
 
@@ -60,9 +61,9 @@ type LlamaConfig struct {
 }
 
 // RopeScaling changes the frequencies of the rotary embedding. With RopeDefault the
-// other fields are zero.
+// other fields are zero, with RopeLinear all but Factor.
 type RopeScaling struct {
-	Type                          string // RopeDefault or RopeLlama3
+	Type                          string // RopeDefault, RopeLinear or RopeLlama3
 	Factor                        float64
 	LowFreqFactor                 float64
 	HighFreqFactor                float64
@@ -164,10 +165,16 @@ func (r RopeScaling) validate() error {
 			return errors.New("rope_type default takes no factors")
 		}
 		return nil
+	case RopeLinear:
+		if r != (RopeScaling{Type: RopeLinear, Factor: r.Factor}) {
+			return errors.New("rope_type linear takes a factor alone")
+		}
+		return r.validateFactor()
 	case RopeLlama3:
+		if err := r.validateFactor(); err != nil {
+			return err
+		}
 		switch {
-		case !(r.Factor >= 1 && r.Factor <= 1e6):
-			return fmt.Errorf("factor: %g, want 1 to 1e6", r.Factor)
 		case !(r.LowFreqFactor > 0 && r.LowFreqFactor < r.HighFreqFactor && r.HighFreqFactor < math.MaxInt32):
 			return fmt.Errorf("low_freq_factor: %g, want above 0 and below high_freq_factor, %g",
 				r.LowFreqFactor, r.HighFreqFactor)
@@ -177,5 +184,12 @@ func (r RopeScaling) validate() error {
 		}
 		return nil
 	}
-	return fmt.Errorf("rope_type: %s is not supported, only %q and %q", quote(r.Type), RopeDefault, RopeLlama3)
+	return fmt.Errorf("rope_type: %s is not supported, only %q, %q and %q", quote(r.Type), RopeDefault, RopeLinear, RopeLlama3)
+}
+
+func (r RopeScaling) validateFactor() error {
+	if !(r.Factor >= 1 && r.Factor <= 1e6) {
+		return fmt.Errorf("factor: %g, want 1 to 1e6", r.Factor)
+	}
+	return nil
 }

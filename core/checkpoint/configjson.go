@@ -144,14 +144,19 @@ func parseRope(raw json.RawMessage) (r RopeScaling, theta float64, err error) {
 	if take(f, "partial_rotary_factor", &partial); partial != 1 {
 		f.fail("partial_rotary_factor", "%g is not supported, only 1", partial)
 	}
-	if f.err == nil && r.Type != RopeDefault && r.Type != RopeLlama3 {
-		return r, 0, r.validate() // before its own keys count as unknown
-	}
-	if r.Type == RopeLlama3 {
+	switch r.Type {
+	case RopeDefault:
+	case RopeLinear:
+		need(f, "factor", &r.Factor)
+	case RopeLlama3:
 		need(f, "factor", &r.Factor)
 		need(f, "low_freq_factor", &r.LowFreqFactor)
 		need(f, "high_freq_factor", &r.HighFreqFactor)
 		need(f, "original_max_position_embeddings", &r.OriginalMaxPositionEmbeddings)
+	default:
+		if f.err == nil {
+			return r, 0, r.validate() // before its own keys count as unknown
+		}
 	}
 	if err := f.done(); err != nil {
 		return r, 0, err
@@ -221,7 +226,10 @@ func (c *LlamaConfig) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("config.json: %w", err)
 	}
 	var scaling any // null for the default, as transformers writes it
-	if r := c.RopeScaling; r.Type != RopeDefault {
+	switch r := c.RopeScaling; r.Type {
+	case RopeLinear:
+		scaling = map[string]any{"rope_type": r.Type, "factor": r.Factor}
+	case RopeLlama3:
 		scaling = map[string]any{
 			"rope_type":                        r.Type,
 			"factor":                           r.Factor,

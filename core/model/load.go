@@ -15,7 +15,11 @@ func ConfigOf(c *checkpoint.LlamaConfig) Config {
 		NormEps: c.RMSNormEps, RopeTheta: c.RopeTheta, MaxPositions: c.MaxPositionEmbeddings,
 		Tied: c.TieWordEmbeddings, Residual: Residual(c.Residual), PadToken: -1,
 	}
-	if s := c.RopeScaling; s.Type == checkpoint.RopeLlama3 {
+	switch s := c.RopeScaling; s.Type {
+	case checkpoint.RopeLinear:
+		// No wave is as short as the one position from which all are slowed.
+		out.RopeScaling = &RopeScaling{Factor: s.Factor, LowFreqFactor: 1, HighFreqFactor: 2, OriginalMaxPositions: 1}
+	case checkpoint.RopeLlama3:
 		out.RopeScaling = &RopeScaling{
 			Factor: s.Factor, LowFreqFactor: s.LowFreqFactor, HighFreqFactor: s.HighFreqFactor,
 			OriginalMaxPositions: s.OriginalMaxPositionEmbeddings,

@@ -92,3 +92,18 @@ func TestLoadRefuses(t *testing.T) {
 		})
 	}
 }
+
+// A linear scaling divides every frequency.
+func TestLinearScaling(t *testing.T) {
+	plain := checkpoint.NewLlamaConfig()
+	plain.HeadDim = 64
+	linear := *plain
+	linear.RopeScaling = checkpoint.RopeScaling{Type: checkpoint.RopeLinear, Factor: 4}
+	a, b := ConfigOf(plain), ConfigOf(&linear)
+	want := newRope(&a).freq
+	for i, got := range newRope(&b).freq {
+		if got != want[i]/4 {
+			t.Errorf("frequency %d is %v, want a fourth of %v", i, got, want[i])
+		}
+	}
+}

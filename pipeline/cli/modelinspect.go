@@ -81,6 +81,24 @@ func printDescription(out io.Writer, d *convert.Description) error {
 			row("losses", "%s", formatLosses(c.Losses))
 		}
 	}
+	for i, r := range d.Training {
+		from := "random weights"
+		if r.Init != "" {
+			from = "model " + r.Init
+		}
+		row("run "+strconv.Itoa(i+1), "%s of at most %d tokens from %s, seed %d, %s, compute %s, CPU level %s, by %s",
+			plural(r.Steps, "step"), r.Batch, from, r.Seed, plural(r.Documents, "document"), r.Compute, r.CPULevel, r.Tool)
+		if len(r.HeldOut) > 0 {
+			row("", "before: %s", formatLosses(r.HeldOut))
+		}
+		for _, stage := range r.Stages {
+			text := fmt.Sprintf("%s (%s): %s, %d tokens", stage.Name, stage.Phases, plural(stage.Steps, "step"), stage.Tokens)
+			if len(stage.HeldOut) > 0 {
+				text += ": " + formatLosses(stage.HeldOut)
+			}
+			row("", "%s", text)
+		}
+	}
 	for _, note := range d.Notes {
 		row("note", "%s", note)
 	}

@@ -45,10 +45,11 @@ type Description struct {
 	Given      string   `json:"given"`
 	Query      bool     `json:"query_stream"`
 
-	Tokenizer  *Tokenizer     `json:"tokenizer"` // null if there is none
-	Checkpoint *TrainingState `json:"checkpoint,omitempty"`
-	Card       string         `json:"card,omitempty"`
-	Notes      []string       `json:"notes,omitempty"` // of tensors that an import leaves out
+	Tokenizer  *Tokenizer               `json:"tokenizer"` // null if there is none
+	Checkpoint *TrainingState           `json:"checkpoint,omitempty"`
+	Training   []checkpoint.TrainingRun `json:"training,omitempty"` // what training.json says, the oldest run first
+	Card       string                   `json:"card,omitempty"`
+	Notes      []string                 `json:"notes,omitempty"` // of tensors that an import leaves out
 }
 
 // Stored is how much of a model is stored as a type.
@@ -176,7 +177,7 @@ func (s *source) describe(kind string) *Description {
 	d := &Description{
 		Kind: kind, Hidden: c.Hidden, FFN: c.FFN, Layers: c.Layers, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
 		Vocab: c.Vocab, TiedHead: c.Tied, Context: c.MaxPositions, RopeTheta: c.RopeTheta,
-		Residual: s.config.Residual, Given: s.config.Given, Card: s.card, Notes: s.notes,
+		Residual: s.config.Residual, Given: s.config.Given, Training: s.history, Card: s.card, Notes: s.notes,
 	}
 	if r := s.config.RopeScaling; r.Type != checkpoint.RopeDefault {
 		d.RopeScale = fmt.Sprintf("%s by %g from %d positions, low %g, high %g", r.Type, r.Factor, r.OriginalMaxPositionEmbeddings, r.LowFreqFactor, r.HighFreqFactor)

@@ -43,6 +43,20 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+// The training that a model went through stays with it, there and back.
+func TestTrainingHistory(t *testing.T) {
+	m := llama(t)
+	m.History = []checkpoint.TrainingRun{{Seed: 5, Steps: 9, Stages: []checkpoint.TrainedStage{{Name: "first", Tokens: 100}}}}
+	dir, _ := write(t, m)
+	imported, _, _ := importTo(t, dir, convert.Options{})
+	for _, path := range []string{dir, imported} {
+		if got := describe(t, path).Training; !reflect.DeepEqual(got, m.History) {
+			t.Errorf("%s: %+v", path, got)
+		}
+	}
+	roundTrip(t, imported)
+}
+
 // A tokenizer that cannot be used does not keep the rest from being told.
 func TestDescribeTokenizer(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "model")

@@ -119,13 +119,16 @@ func llamaConfig(f *gguf.File) (*checkpoint.LlamaConfig, error) {
 	c.VocabSize = embedding.Shape[0]
 	c.TieWordEmbeddings = !f.Has("output.weight")
 	c.BOS, c.EOS, c.PAD = k.token("bos"), k.token("eos"), k.token("padding")
-	k.refuseScaling()
+	c.RopeScaling = k.scaling()
+	k.refuseExperts()
 	k.refuseUnknown()
 	if k.err != nil {
 		return nil, k.err
 	}
-	if c.RopeScaling, err = ropeScaling(f, c); err != nil {
-		return nil, err
+	if f.Has(ropeFactors) {
+		if c.RopeScaling, err = llama3Scaling(f, c); err != nil {
+			return nil, fmt.Errorf("tensor %s: %w", ropeFactors, err)
+		}
 	}
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("the metadata, as a config.json: %w", err)
@@ -143,16 +146,27 @@ func (k *keys) token(name string) checkpoint.TokenIDs {
 	return checkpoint.TokenIDs{int32(id)}
 }
 
-// refuseScaling refuses scalings of the rotary embedding but Llama-3's, which is a tensor.
-func (k *keys) refuseScaling() {
+// scaling returns the scaling of the rotary embedding that the keys ask for; Llama-3's is
+// a tensor.
+func (k *keys) scaling() checkpoint.RopeScaling {
+	none := checkpoint.RopeScaling{Type: checkpoint.RopeDefault}
 	kind := k.text(architecture+".rope.scaling.type", "none")
 	factor := k.float("rope.scaling.factor", 1)
-	if kind != "none" && !(kind == "linear" && factor == 1) {
-		k.fail(architecture+".rope.scaling.type", "%q by %g is not supported, only Llama-3's", kind, factor)
+	if old := k.float("rope.scale_linear", 1); old != 1 {
+		kind, factor = "linear", old
 	}
-	if factor := k.float("rope.scale_linear", 1); factor != 1 {
-		k.fail(architecture+".rope.scale_linear", "%g is not supported, only Llama-3's scaling", factor)
+	switch {
+	case kind == "none", kind == "linear" && factor == 1:
+		return none
+	case kind == "linear":
+		return checkpoint.RopeScaling{Type: checkpoint.RopeLinear, Factor: factor}
 	}
+	k.fail(architecture+".rope.scaling.type", "%q is not supported, only \"linear\" and Llama-3's", kind)
+	return none
+}
+
+// refuseExperts refuses mixtures of experts.
+func (k *keys) refuseExperts() {
 	if n := k.sizeOr("expert_count", 0); n != 0 {
 		k.fail(architecture+".expert_count", "%d: mixtures of experts are not supported", n)
 	}
@@ -175,28 +189,30 @@ func (k *keys) refuseUnknown() {
 	}
 }
 
-// ropeScaling finds the scaling of Llama 3 behind the factors by which the converter
+// llama3Scaling finds the scaling of Llama 3 behind the factors by which the converter
 // has frequencies divided. Only the ratios of its parameters can be told from them; those
 // of all published models are tried.
-func ropeScaling(f *gguf.File, c *checkpoint.LlamaConfig) (checkpoint.RopeScaling, error) {
-	none := checkpoint.RopeScaling{Type: checkpoint.RopeDefault}
+func llama3Scaling(f *gguf.File, c *checkpoint.LlamaConfig) (r checkpoint.RopeScaling, err error) {
+	if c.RopeScaling.Type != checkpoint.RopeDefault {
+		return r, fmt.Errorf("the metadata asks for another scaling, %s", c.RopeScaling.Type)
+	}
 	info, err := f.Info(ropeFactors)
 	if err != nil {
-		return none, nil // there are none
+		return r, err
 	}
 	if !slices.Equal(info.Shape, []int{c.HeadDim / 2}) {
-		return none, fmt.Errorf("tensor %s has shape %v, want [%d]", ropeFactors, info.Shape, c.HeadDim/2)
+		return r, fmt.Errorf("shape %v, want [%d]", info.Shape, c.HeadDim/2)
 	}
 	factors := make([]float32, c.HeadDim/2)
 	if err := f.Float32At(ropeFactors, 0, factors); err != nil {
-		return none, err
+		return r, err
 	}
-	r := checkpoint.RopeScaling{
+	r = checkpoint.RopeScaling{
 		Type: checkpoint.RopeLlama3, Factor: float64(slices.Max(factors)),
 		LowFreqFactor: 1, HighFreqFactor: 4, OriginalMaxPositionEmbeddings: 8192,
 	}
 	if !isLlama3(r, c.RopeTheta, factors) {
-		return none, fmt.Errorf("tensor %s: the factors %v are not those of Llama 3 (low_freq_factor 1, high_freq_factor 4, original_max_position_embeddings 8192)", ropeFactors, factors)
+		return r, fmt.Errorf("the factors %v are not those of Llama 3 (low_freq_factor 1, high_freq_factor 4, original_max_position_embeddings 8192)", factors)
 	}
 	return r, nil
 }

@@ -51,7 +51,7 @@ func Import(ctx context.Context, path, dir string, o Options) (*Result, error) {
 // tokenizer.
 func (s *source) write(ctx context.Context, dir string, o Options, files func(*tokenize.Tokenizer) (map[string][]byte, error)) (*Result, error) {
 	r := &Result{Config: s.config, Stored: map[string]int{}, Written: map[string]int{}, Notes: s.notes}
-	out := checkpoint.NewModel{Config: s.config, Weights: s.writable(o, r), Tokenizer: s.tokenizer, Card: s.card}
+	out := checkpoint.NewModel{Config: s.config, Weights: s.writable(o, r), Tokenizer: s.tokenizer, Card: s.card, History: s.history}
 	if o.Tokenizer != nil {
 		out.Tokenizer = o.Tokenizer
 	}

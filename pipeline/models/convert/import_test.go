@@ -17,7 +17,6 @@ import (
 	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/pipeline/models/convert"
-	"github.com/any-order/a3/pipeline/models/modelstest"
 )
 
 // llama returns a small model whose heads are wider than hidden/heads, with an untied
@@ -122,6 +121,25 @@ func TestGGUF(t *testing.T) {
 		t.Errorf("card %q", got.Card)
 	}
 	roundTrip(t, dir)
+}
+
+// A linear scaling has two keys, and an older one.
+func TestGGUFLinearScaling(t *testing.T) {
+	_, source := write(t, llama(t))
+	for _, add := range []func(*gguftest.Builder){
+		func(b *gguftest.Builder) {
+			b.Text("llama.rope.scaling.type", "linear").Float("llama.rope.scaling.factor", 2.5)
+		},
+		func(b *gguftest.Builder) { b.Float("llama.rope.scale_linear", 2.5) },
+	} {
+		b := ggufOf(t, source, nil)
+		add(b)
+		dir, got, _ := importTo(t, writeGGUF(t, b), convert.Options{})
+		if want := (checkpoint.RopeScaling{Type: checkpoint.RopeLinear, Factor: 2.5}); got.Config.RopeScaling != want {
+			t.Errorf("scaling %+v, want %+v", got.Config.RopeScaling, want)
+		}
+		roundTrip(t, dir)
+	}
 }
 
 // sameWeights compares all tensors, bit for bit as float32.
@@ -229,126 +247,6 @@ func TestShards(t *testing.T) {
 	}
 }
 
-// What a GGUF file must not be.
-func TestGGUFRefused(t *testing.T) {
-	_, source := write(t, llama(t))
-	keep := func(name string, v []float32) []float32 { return v }
-	without := func(which string) func(string, []float32) []float32 {
-		return func(name string, v []float32) []float32 {
-			if name == which {
-				return nil
-			}
-			return v
-		}
-	}
-	factors := ropeFactors(source.Config)
-	half := uint64(len(factors))
-	for name, c := range map[string]struct {
-		change func(string, []float32) []float32
-		add    func(b *gguftest.Builder)
-		want   string
-	}{
-		"architecture":    {nil, func(b *gguftest.Builder) { *b = *gguftest.New().Text("general.architecture", "gpt2") }, `"gpt2" is not supported, only "llama"`},
-		"no architecture": {nil, func(b *gguftest.Builder) { *b = *gguftest.New() }, `key "general.architecture": ""`},
-		"no sizes":        {nil, func(b *gguftest.Builder) { *b = *gguftest.New().Text("general.architecture", "llama") }, `key "llama.embedding_length": there is no such key`},
-		"negative size": {nil, func(b *gguftest.Builder) {
-			*b = *gguftest.New().Text("general.architecture", "llama").Key("llama.embedding_length", gguftest.Int32, gguftest.U32(math.MaxUint32))
-		}, `key "llama.embedding_length": -1, want 0 to`},
-		"size is text": {nil, func(b *gguftest.Builder) {
-			*b = *gguftest.New().Text("general.architecture", "llama").Text("llama.embedding_length", "64")
-		}, `key "llama.embedding_length": want an integer`},
-		"split":          {keep, func(b *gguftest.Builder) { b.Int("split.count", 2) }, "llama-gguf-split --merge"},
-		"experts":        {keep, func(b *gguftest.Builder) { b.Int("llama.expert_count", 8) }, "mixtures of experts"},
-		"scaling":        {keep, func(b *gguftest.Builder) { b.Text("llama.rope.scaling.type", "yarn") }, `"yarn" by 1 is not supported`},
-		"unknown key":    {keep, func(b *gguftest.Builder) { b.Int("llama.attention.sliding_window", 4096) }, `key "llama.attention.sliding_window": is not known here`},
-		"no embeddings":  {without("token_embd.weight"), func(*gguftest.Builder) {}, `no tensor "token_embd.weight"`},
-		"missing tensor": {without("blk.1.ffn_up.weight"), func(*gguftest.Builder) {}, `no tensor "blk.1.ffn_up.weight"`},
-		"bias":           {keep, func(b *gguftest.Builder) { b.Values("blk.0.attn_q.bias", make([]float32, 64), 64) }, "tensor blk.0.attn_q.bias: linear maps have no bias"},
-		"another tensor": {keep, func(b *gguftest.Builder) { b.Values("blk.0.ffn_gate_inp.weight", make([]float32, 64), 32, 2) }, "tensor blk.0.ffn_gate_inp.weight belongs to no Llama"},
-		"shape":          {without("blk.0.attn_k.weight"), func(b *gguftest.Builder) { b.Values("blk.0.attn_k.weight", make([]float32, 32), 32) }, "tensor blk.0.attn_k.weight has shape [32], the metadata wants [32 32]"},
-		"rope factors":   {keep, func(b *gguftest.Builder) { b.Values("rope_freqs.weight", make([]float32, half), half) }, "tensor rope_freqs.weight: the factors"},
-		"NaN factor": {keep, func(b *gguftest.Builder) {
-			b.Values("rope_freqs.weight", append(slices.Clone(factors[1:]), float32(math.NaN())), half)
-		}, "tensor rope_freqs.weight: the factors"},
-		"shape of factors":   {keep, func(b *gguftest.Builder) { b.Values("rope_freqs.weight", factors[1:], half-1) }, "tensor rope_freqs.weight has shape [7], want [8]"},
-		"tokenizer":          {keep, func(b *gguftest.Builder) { b.Text("tokenizer.ggml.model", "bert") }, "tokenizer.ggml"},
-		"tokens of one type": {keep, func(b *gguftest.Builder) { b.Text("tokenizer.ggml.model", "gpt2").Int("tokenizer.ggml.tokens", 1) }, `key "tokenizer.ggml.tokens": want an array of strings`},
-		"NaN": {func(name string, v []float32) []float32 {
-			if name == "blk.1.attn_q.weight" {
-				v[33] = float32(math.NaN())
-			}
-			return v
-		}, func(*gguftest.Builder) {}, `tensor "model.layers.1.self_attn.q_proj.weight": element`},
-		"infinity": {func(name string, v []float32) []float32 {
-			if name == "output.weight" {
-				v[3] = float32(math.Inf(-1))
-			}
-			return v
-		}, func(*gguftest.Builder) {}, `tensor "lm_head.weight": element 3 is -Inf`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := gguftest.New()
-			if c.change != nil {
-				b = ggufOf(t, source, c.change)
-			}
-			c.add(b)
-			refused(t, writeGGUF(t, b), c.want)
-		})
-	}
-}
-
-// refused wants an error from an import that leaves nothing behind.
-func refused(t *testing.T, path, want string) {
-	t.Helper()
-	parent := t.TempDir()
-	_, err := convert.Import(t.Context(), path, filepath.Join(parent, "model"), convert.Options{})
-	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("error %v, want %q in it", err, want)
-	}
-	if left := readDir(t, parent); len(left) > 0 {
-		t.Errorf("%d files are left behind", len(left))
-	}
-}
-
-func TestDirectoryRefused(t *testing.T) {
-	for name, c := range map[string]struct {
-		change func(m *checkpoint.NewModel)
-		want   string
-	}{
-		"missing": {func(m *checkpoint.NewModel) { m.Weights = m.Weights[1:] }, `no tensor "model.embed_tokens.weight"`},
-		"more": {func(m *checkpoint.NewModel) {
-			m.Weights = append(m.Weights, checkpoint.Tensor{Name: "model.layers.2.input_layernorm.weight", DType: checkpoint.F32, F32: []float32{1}})
-		}, "tensor model.layers.2.input_layernorm.weight belongs to no Llama"},
-		"shape": {func(m *checkpoint.NewModel) { m.Config.VocabSize = 41 }, "tensor model.embed_tokens.weight has shape [40 32], config.json wants [41 32]"},
-		"type": {func(m *checkpoint.NewModel) {
-			w := &m.Weights[0]
-			*w = checkpoint.Tensor{Name: w.Name, DType: checkpoint.I64, Shape: w.Shape, I64: make([]int64, len(w.F32))}
-		}, "tensor model.embed_tokens.weight is I64; weights are F32, F16 or BF16"},
-		"torn tokenizer":  {func(m *checkpoint.NewModel) { m.Tokenizer = []byte("{") }, "tokenizer.json: "},
-		"large tokenizer": {func(m *checkpoint.NewModel) { m.Tokenizer = vocabulary(t) }, "the tokenizer has 306 tokens, the model only 40"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			m := llama(t)
-			c.change(&m)
-			dir, _ := write(t, m)
-			refused(t, dir, c.want)
-		})
-	}
-}
-
-func vocabulary(t *testing.T) []byte {
-	t.Helper()
-	tok, err := modelstest.Tokenizer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := tok.JSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
 // An import that is stopped, or may not write, leaves nothing.
 func TestImportIsWholeOrNot(t *testing.T) {
 	dir, _ := write(t, llama(t))
@@ -402,15 +300,5 @@ func TestImportStreams(t *testing.T) {
 		if most == 0 || most > before+4<<20 {
 			t.Errorf("%s: importing 32 MiB of weights holds %d KiB (%d calls)", filepath.Base(path), int64(most-before)>>10, calls)
 		}
-	}
-}
-
-func TestExportRefusesOfficial(t *testing.T) {
-	m := llama(t)
-	m.Config.Residual = checkpoint.ResidualOfficial
-	dir, _ := write(t, m)
-	_, err := convert.Export(t.Context(), dir, filepath.Join(t.TempDir(), "model"), convert.Options{})
-	if err == nil || !strings.Contains(err.Error(), "residual official") || !strings.Contains(err.Error(), "train with residual: llama") {
-		t.Errorf("error %v", err)
 	}
 }

@@ -19,6 +19,7 @@ type source struct {
 	tensors   []tensor // those of the network, in its order
 	tokenizer []byte   // content of a tokenizer.json; nil if there is none
 	card      string
+	history   []checkpoint.TrainingRun
 	notes     []string // what was left out, for the user
 
 	io.Closer
@@ -64,7 +65,7 @@ func closing(c io.Closer, err error) error { return errors.Join(err, c.Close()) 
 
 // fromDirectory takes the model over.
 func fromDirectory(m *checkpoint.Model) (*source, error) {
-	s := &source{config: m.Config, tokenizer: m.Tokenizer, card: m.Card, Closer: m}
+	s := &source{config: m.Config, tokenizer: m.Tokenizer, card: m.Card, history: m.History, Closer: m}
 	rest := m.Weights.Names()
 	network, err := network(m.Config)
 	if err != nil {
