@@ -89,17 +89,25 @@ type planes struct {
 	scale                   []float32 // of each row
 }
 
-// toPlanes stores rows as integers; inner is a multiple of 64.
-func (k *Kernels) toPlanes(a Rows, inner int, s *Scratch) planes {
-	p := planes{n: a.N, groups: (a.N + 15) / 16, rows: a.N, stride: (inner/64 | 1) * 64}
-	if p.rows > 8 {
-		p.rows = 16
+// groupRows is how many rows a group of planes has.
+const groupRows = 16
+
+// newPlanes returns room for n rows of inner elements, a multiple of 64.
+func newPlanes(n, inner int, q *[]int8, scale *[]float32) planes {
+	p := planes{n: n, groups: (n + groupRows - 1) / groupRows, rows: n, stride: (inner/64 | 1) * 64}
+	if p.rows > groupRows/2 {
+		p.rows = groupRows
 	}
-	p.q, p.scale = grow(&s.planes, p.groups*2*p.rows*p.stride), grow(&s.rowScale, a.N)
+	p.q, p.scale = grow(q, p.groups*2*p.rows*p.stride), grow(scale, n)
+	return p
+}
+
+// toPlanes stores rows as the rows of p from number at on.
+func (k *Kernels) toPlanes(p planes, at int, a Rows, inner int) {
 	for i := range a.N {
-		x, hi, lo := a.row(i), p.row(i, 0)[:inner], p.row(i, 1)[:inner]
+		x, hi, lo := a.row(i), p.row(at+i, 0)[:inner], p.row(at+i, 1)[:inner]
 		var inverse float32
-		p.scale[i], inverse = scaleOf(uint32(maxMagnitudeAVX2(&x[0], len(x)))<<16, 127*128)
+		p.scale[at+i], inverse = scaleOf(uint32(maxMagnitudeAVX2(&x[0], len(x)))<<16, 127*128)
 		if inverse == 0 {
 			clear(hi)
 			clear(lo)
@@ -109,7 +117,6 @@ func (k *Kernels) toPlanes(a Rows, inner int, s *Scratch) planes {
 		clear(hi[len(x):])
 		clear(lo[len(x):])
 	}
-	return p
 }
 
 // row returns the hi (0) or lo (1) of row i.
@@ -131,14 +138,17 @@ type words struct {
 // 2^31; such sums are added in float32.
 const wordsK = 1024
 
-// toWords stores rows as words; inner is a multiple of 64.
-func (k *Kernels) toWords(a Rows, inner int, s *Scratch) words {
-	w := words{n: a.N, stride: inner}
-	w.q, w.scale = grow(&s.words, a.N*w.stride), grow(&s.rowScale, a.N)
+// newWords returns room for n rows of inner elements, a multiple of 64.
+func newWords(n, inner int, q *[]int16, scale *[]float32) words {
+	return words{n: n, stride: inner, q: grow(q, n*inner), scale: grow(scale, n)}
+}
+
+// toWords stores rows as the rows of w from number at on.
+func (k *Kernels) toWords(w words, at int, a Rows) {
 	for i := range a.N {
-		x, q := a.row(i), w.q[i*w.stride:][:inner]
+		x, q := a.row(i), w.q[(at+i)*w.stride:][:w.stride]
 		var inverse float32
-		w.scale[i], inverse = scaleOf(uint32(maxMagnitudeAVX2(&x[0], len(x)))<<16, 127*128)
+		w.scale[at+i], inverse = scaleOf(uint32(maxMagnitudeAVX2(&x[0], len(x)))<<16, 127*128)
 		if inverse == 0 {
 			clear(q)
 			continue
@@ -146,7 +156,6 @@ func (k *Kernels) toWords(a Rows, inner int, s *Scratch) words {
 		wordRowAVX2(&q[0], &x[0], len(x), inverse)
 		clear(q[len(x):])
 	}
-	return w
 }
 
 // widenQuads stores n inner indices of a panel in quads as float32: dst[l,j] =

@@ -66,7 +66,8 @@ func TestPlanes(t *testing.T) {
 		}
 		a := rowsOf(k, BF16, x, n, cols)
 		inner := roundUp(cols, 64)
-		p := k.toPlanes(a, inner, &s)
+		p := newPlanes(n, inner, &s.planes, &s.rowScale)
+		k.toPlanes(p, 0, a, inner)
 		for i := range n {
 			most := 0.0
 			for j := range cols {

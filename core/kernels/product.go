@@ -186,9 +186,19 @@ func (k *Kernels) left(a Rows, b *Panels, s *Scratch) left {
 	case a.h == nil || b.K == 0:
 		return left{Rows: a}
 	case b.q != nil && k.tiles:
-		return left{Rows: a, planes: k.toPlanes(a, b.inner, s)}
+		p, ok := a.heldPlanes()
+		if !ok {
+			p = newPlanes(a.N, b.inner, &s.planes, &s.rowScale)
+			k.toPlanes(p, 0, a, b.inner)
+		}
+		return left{Rows: a, planes: p}
 	case b.q != nil && k.simd != noSIMD:
-		return left{Rows: a, words: k.toWords(a, b.inner, s)}
+		w, ok := a.heldWords()
+		if !ok {
+			w = newWords(a.N, b.inner, &s.words, &s.rowScale)
+			k.toWords(w, 0, a)
+		}
+		return left{Rows: a, words: w}
 	case !k.tiles:
 		return left{Rows: FloatRows(k.widen(a, &s.wideA))}
 	}

@@ -46,11 +46,16 @@ func (t Type) RowType() Type {
 // Rows of bfloat16 are filled up with zeros to a multiple of 32 elements, so that tiles
 // read whole steps, and lie an odd number of cache lines apart, so that the rows of a
 // tile do not fall into the same few sets of the first-level cache.
+//
+// Beside their elements they can hold the integers that panels of int8 meet
+// (HoldIntegers), which products otherwise make anew each time.
 type Rows struct {
 	N, Cols int
 	stride  int // elements between rows
 	f       []float32
 	h       []uint16
+	ints    *integers // of the rows that r is a view of; nil if they hold none
+	at      int       // the first row's number there
 }
 
 // FloatRows views a matrix as float32 rows, without a copy.
@@ -66,7 +71,10 @@ func NewRows(t Type, n, cols int) Rows {
 // Resize gives r a new shape. Memory is reused if it suffices; what it holds is then
 // arbitrary, and the kernels write whole rows.
 func (r *Rows) Resize(t Type, n, cols int) {
-	r.N, r.Cols = n, cols
+	r.N, r.Cols, r.at = n, cols, 0
+	if r.ints != nil {
+		r.ints.n = 0
+	}
 	if t.RowType() == Float32 {
 		r.stride, r.h = cols, nil
 		if cap(r.f) < n*cols {
@@ -92,11 +100,11 @@ func (r Rows) Type() Type {
 }
 
 // Bytes returns the memory held.
-func (r Rows) Bytes() int { return 4*cap(r.f) + 2*cap(r.h) }
+func (r Rows) Bytes() int { return 4*cap(r.f) + 2*cap(r.h) + r.ints.bytes() }
 
 // Slice returns the view of rows [from, to).
 func (r Rows) Slice(from, to int) Rows {
-	v := Rows{N: to - from, Cols: r.Cols, stride: r.stride}
+	v := Rows{N: to - from, Cols: r.Cols, stride: r.stride, ints: r.ints, at: r.at + from}
 	switch {
 	case r.h != nil:
 		v.h = r.h[from*r.stride : to*r.stride : to*r.stride]

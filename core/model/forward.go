@@ -66,8 +66,9 @@ func (ws *Workspace) run(b *Batch, keep bool) {
 		x = y
 	}
 	first := ws.first(b, c.Layers-1)
-	final := ws.resize(&ws.final, rows, c.Hidden)
+	final := ws.operand(&ws.final, rows, c.Hidden)
 	m.k.RMSNorm(final.Slice(first, rows), x.RowsOf(first, rows), m.w.norm, grow(&ws.rstd, rows)[first:], float32(c.NormEps))
+	m.k.Quantize(final.Slice(first, rows))
 }
 
 // scored returns the final, normed rows that are scored [Next+Q], after run.
@@ -113,7 +114,7 @@ func (ws *Workspace) attention(b *Batch, l int, a *activations, x kernels.Mat, f
 	if store {
 		ws.appendAll(b, l)
 	}
-	ws.resize(&a.att, rows, c.queryWidth())
+	ws.operand(&a.att, rows, c.queryWidth())
 	if ws.keep {
 		grow(&a.lse, rows*c.Heads)
 	}
@@ -126,7 +127,7 @@ func (ws *Workspace) attention(b *Batch, l int, a *activations, x kernels.Mat, f
 // memory of tmp.
 func (ws *Workspace) project(tmp *Workspace, from, to int) {
 	n, c := &ws.now, &ws.m.Config
-	normed := ws.resize(&tmp.normed, to-from, c.Hidden)
+	normed := ws.operand(&tmp.normed, to-from, c.Hidden)
 	tmp.norm(normed, n.x.RowsOf(from, to), n.w.normIn, n.a.rstdIn[from:to])
 	var list [3]product
 	todo := list[:0]
@@ -164,8 +165,20 @@ func (ws *Workspace) norm(dst kernels.Rows, x kernels.Mat, weight, rstd []float3
 
 func (ws *Workspace) normRows(from, to int) {
 	n := &ws.norming
-	ws.m.k.RMSNorm(n.dst.Slice(from, to), n.x.RowsOf(from, to), n.weight, n.rstd[from:to], float32(ws.m.Config.NormEps))
+	dst := n.dst.Slice(from, to)
+	ws.m.k.RMSNorm(dst, n.x.RowsOf(from, to), n.weight, n.rstd[from:to], float32(ws.m.Config.NormEps))
+	ws.m.k.Quantize(dst)
 }
+
+// quantize makes the integers that rows hold.
+func (ws *Workspace) quantize(r kernels.Rows) {
+	if ws.m.Type == kernels.Int8 {
+		ws.quantizing = r
+		ws.deal(r.N, (*Workspace).quantizeRows)
+	}
+}
+
+func (ws *Workspace) quantizeRows(from, to int) { ws.m.k.Quantize(ws.quantizing.Slice(from, to)) }
 
 // turning is what project does with the results of its products.
 type turning struct {
@@ -194,7 +207,9 @@ func (ws *Workspace) turn(from, to int) {
 func (ws *Workspace) addAttention(tmp *Workspace, from, to int) {
 	n := &ws.now
 	mid := kernels.NewMat(n.a.mid, n.x.Rows, n.x.Cols).RowsOf(from, to)
-	tmp.mul(group{n.w.fwd.gate}, product{c: mid, base: n.x.RowsOf(from, to), a: n.a.att.Slice(from, to), b: n.w.fwd.o})
+	att := n.a.att.Slice(from, to)
+	tmp.quantize(att)
+	tmp.mul(group{n.w.fwd.gate}, product{c: mid, base: n.x.RowsOf(from, to), a: att, b: n.w.fwd.o})
 }
 
 // feedForward computes y = base + down(silu(gate(n)) * up(n)), n = norm(a.mid), for the
@@ -215,7 +230,7 @@ func (ws *Workspace) feedForward(l int, a *activations, y kernels.Mat, first int
 func (ws *Workspace) addFeedForward(tmp *Workspace, from, to int) {
 	n, c, k := &ws.now, &ws.m.Config, ws.m.k
 	mid, rstd, out := kernels.NewMat(n.a.mid, n.y.Rows, c.Hidden).RowsOf(from, to), n.a.rstdPost[from:to], n.y.RowsOf(from, to)
-	normed, ffn := ws.resize(&tmp.normed, to-from, c.Hidden), ws.resize(&tmp.ffn, to-from, c.FFN)
+	normed, ffn := ws.operand(&tmp.normed, to-from, c.Hidden), ws.operand(&tmp.ffn, to-from, c.FFN)
 	tmp.norm(normed, mid, n.w.normPost, rstd)
 	var gate, up kernels.Rows
 	if n.keep {
@@ -230,6 +245,7 @@ func (ws *Workspace) addFeedForward(tmp *Workspace, from, to int) {
 		k.RMSNormApply(kernels.FloatRows(out), mid, n.w.normPost, rstd)
 		base = out
 	}
+	tmp.quantize(ffn)
 	tmp.mul(n.behind, product{c: out, base: base, a: ffn, b: n.w.fwd.down})
 }
 

@@ -42,7 +42,8 @@ func (ws *Workspace) pieces(n, weights int) int {
 	return min(n, size*((weights+size*pieceWork-1)/(size*pieceWork)))
 }
 
-// dealRows is how many rows a member should have of work that treats each row by itself.
+// dealRows is how many rows a piece has at least of work that treats each row by itself:
+// so many make integers together.
 const dealRows = 16
 
 // dealTask is work on rows of a pass that is shared by columns.
@@ -62,7 +63,8 @@ func (ws *Workspace) deal(n int, part func(ws *Workspace, from, to int)) {
 		return
 	}
 	t := &ws.dealing
-	size := max(dealRows, (n+2*ws.team.Size()-1)/(2*ws.team.Size()))
+	pieces := 2 * ws.team.Size()
+	size := (n + pieces*dealRows - 1) / (pieces * dealRows) * dealRows
 	*t = dealTask{ws, part, n, size}
 	ws.team.Do((n+size-1)/size, t)
 }

@@ -67,6 +67,7 @@ type Workspace struct {
 	mates             []*Workspace
 	byRows, byColumns bool
 	norming           norming
+	quantizing        kernels.Rows
 	turning           turning
 	dealing           dealTask
 	appending         appendTask
@@ -107,6 +108,16 @@ func growMat(buf *[]float32, rows, cols int) kernels.Mat {
 // resize gives rows of the model's type a shape and returns them.
 func (ws *Workspace) resize(r *kernels.Rows, n, cols int) kernels.Rows {
 	r.Resize(ws.m.Type, n, cols)
+	return *r
+}
+
+// operand is resize for rows that products read: they hold their integers if the weights
+// are such.
+func (ws *Workspace) operand(r *kernels.Rows, n, cols int) kernels.Rows {
+	ws.resize(r, n, cols)
+	if ws.m.Type == kernels.Int8 {
+		ws.m.k.HoldIntegers(r)
+	}
 	return *r
 }
 
