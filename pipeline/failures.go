@@ -6,19 +6,22 @@ import "fmt"
 // broken plugin, would otherwise send a whole topic to the dead letters. The zero value
 // is no limit.
 type FailureLimit struct {
-	Share float64 // of the last Of records, at most so many may fail
-	Of    int
+	Most int // that may fail
+	Of   int // of so many records in a row
 }
 
-func (l FailureLimit) validate() error {
+// Validate reports a limit that makes no sense.
+func (l FailureLimit) Validate() error {
 	if l == (FailureLimit{}) {
 		return nil
 	}
-	if !(l.Share >= 0 && l.Share <= 1) || l.Of < 1 || l.Of > 1_000_000 {
-		return fmt.Errorf("pipeline: failure limit of %v of %d records: the share must be between 0 and 1, of 1 to 1000000 records", l.Share, l.Of)
+	if l.Most < 0 || l.Of < 1 || l.Of > maxFailuresOf {
+		return fmt.Errorf("pipeline: a limit of %d failures of %d records: must be at least 0, of 1 to %d records", l.Most, l.Of, maxFailuresOf)
 	}
 	return nil
 }
+
+const maxFailuresOf = 1_000_000
 
 // TooManyFailures ends a run. The records that it was at are not acknowledged: they come
 // again when the cause is mended.
@@ -45,7 +48,7 @@ type failures struct {
 }
 
 func newFailures(l FailureLimit) *failures {
-	return &failures{last: make([]bool, l.Of), most: int(l.Share * float64(l.Of))}
+	return &failures{last: make([]bool, l.Of), most: l.Most}
 }
 
 // add counts an item, and returns an error if that is one too many.

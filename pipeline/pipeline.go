@@ -119,7 +119,7 @@ func Run(ctx context.Context, stop <-chan struct{}, src connectors.Source, job J
 	if o.Window < 1 || o.WriteBatch < 1 {
 		return Counts{}, fmt.Errorf("pipeline: window %d and write batch %d must be at least 1", o.Window, o.WriteBatch)
 	}
-	if err := o.Failures.validate(); err != nil {
+	if err := o.Failures.Validate(); err != nil {
 		return Counts{}, err
 	}
 	if o.MaxAttempts < 0 || o.MaxAttempts > 0 && o.Journal == nil {

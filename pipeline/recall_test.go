@@ -247,10 +247,10 @@ func TestFailureLimit(t *testing.T) {
 		_, err := pipeline.Run(bounded(t), nil, src, &fakeJob{}, memory.NewSink(), memory.NewSink(), o)
 		return src, err
 	}
-	if _, err := run(pipeline.FailureLimit{Share: 0.3, Of: 10}); err != nil {
+	if _, err := run(pipeline.FailureLimit{Most: 3, Of: 10}); err != nil {
 		t.Errorf("a quarter is below the limit: %v", err)
 	}
-	src, err := run(pipeline.FailureLimit{Share: 0.2, Of: 10})
+	src, err := run(pipeline.FailureLimit{Most: 2, Of: 10})
 	var many *pipeline.TooManyFailures
 	if !errors.As(err, &many) || many.Failed != 3 || many.Most != 2 || !strings.Contains(err.Error(), "cannot be computed") {
 		t.Fatalf("error %v", err)
@@ -258,7 +258,7 @@ func TestFailureLimit(t *testing.T) {
 	if got := acknowledged(src); got != 28 {
 		t.Errorf("%d acknowledged, want the 28 before the third failure", got)
 	}
-	if _, err := run(pipeline.FailureLimit{Share: 2, Of: 10}); err == nil {
-		t.Error("a share of 2")
+	if _, err := run(pipeline.FailureLimit{Most: 1, Of: -1}); err == nil {
+		t.Error("a limit of -1 records")
 	}
 }

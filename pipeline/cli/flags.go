@@ -94,6 +94,7 @@ type jobFlags struct {
 	inputFlags
 	computeFlags
 	watchFlags
+	deliveryFlags
 	config              config.Config // but for what stands in the other fields
 	output, deadLetters string
 	overwrite           bool
@@ -114,6 +115,7 @@ func (f *jobFlags) add(cmd *cobra.Command) {
 	f.computeFlags.add(cmd)
 	f.watchFlags.add(cmd)
 	flags := cmd.Flags()
+	f.deliveryFlags.add(cmd)
 	flags.StringVarP(&f.output, "output", "o", config.Stdio, "file, - for standard output, or kafka://broker/topic")
 	flags.StringVar(&f.deadLetters, "dead-letters", "", "file or kafka://broker/topic for records that failed; empty = complaints on standard error")
 	flags.BoolVar(&f.overwrite, "overwrite", false, "start over: replace the output instead of going on behind what it holds")
@@ -147,6 +149,7 @@ func flagOf(path string) string {
 		"strategy.name": "--strategy", "strategy.directory": "--plugin-dir", "decoding.temperature": "--temperature", "decoding.top_k": "--top-k",
 		"decoding.top_p": "--top-p", "decoding.regroup": "--regroup",
 		"output": "--output", "output.file.path": "--output", "output.kafka": "--output", "dead_letters": "--dead-letters",
+		"delivery.guarantee": "--exactly-once", "delivery.max_attempts": "--max-attempts", "delivery.max_failures": "--max-failures",
 		"metrics.address": "--metrics-addr", "log.format": "--log-format", "log.level": "--log-level",
 	} {
 		if path == field {
@@ -166,6 +169,7 @@ func (f *jobFlags) complete(args []string) (*config.Config, error) {
 	}
 	c.Compute = f.Compute
 	f.watchFlags.apply(&c)
+	f.deliveryFlags.apply(&c)
 	if c.Output, err = parseOutput("--output", f.output, f.overwrite); err != nil {
 		return nil, err
 	}

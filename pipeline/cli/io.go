@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/any-order/a3/connectors/kafka"
 	"github.com/any-order/a3/pipeline"
 	"github.com/any-order/a3/pipeline/config"
+	"github.com/any-order/a3/pipeline/journal"
 )
 
 func isTopic(address string) bool { return strings.HasPrefix(address, kafka.Prefix) }
@@ -23,14 +25,26 @@ func isTopic(address string) bool { return strings.HasPrefix(address, kafka.Pref
 // streams are the ends of a pipeline.
 type streams struct {
 	src        connectors.Source
-	sink, dead connectors.Sink
-	endless    bool // the source never ends: being stopped is its normal end
+	sink, dead connectors.Sink // nil if there is a transactor
+	transactor connectors.Transactor
+	journal    *journal.Journal // nil for none
+	endless    bool             // the source never ends: being stopped is its normal end
 }
 
 // runIdentity says what is computed: an output of another run is not continued.
 type runIdentity struct {
 	model string // digest
 	run   string // all that results depend on, the model too
+}
+
+// deadLettersRun tells the run of dead letters from that of the output.
+const deadLettersRun = "; dead letters"
+
+// mark lets the records of a topic say what made them.
+func (id runIdentity) mark(o kafka.SinkOptions) kafka.SinkOptions {
+	digest := sha256.Sum256([]byte(id.run))
+	o.Model, o.Config = id.model, hex.EncodeToString(digest[:])
+	return o
 }
 
 // openStreams connects source, sink and dead letters, in this order: an input that is
@@ -46,7 +60,21 @@ func openStreams(ctx context.Context, env *Env, c *config.Config, id runIdentity
 		return s, err
 	}
 	w.health.Met(inputConnected)
+	if c.Delivery.Journal != "" {
+		if s.journal, err = openJournal(c.Delivery.Journal, s.src); err != nil {
+			return s, err
+		}
+	}
 	s.endless = c.Input.Kafka != nil && c.Input.Kafka.Until == kafka.UntilForever
+	if src, ok := s.src.(*kafka.Source); ok && c.Delivery.Guarantee == config.ExactlyOnce {
+		dead := id
+		dead.run += deadLettersRun
+		if s.transactor, err = openTransactor(ctx, src, id.mark(*c.Output.Kafka), dead.mark(*c.DeadLetters.Kafka)); err != nil {
+			return s, err
+		}
+		w.health.Met(outputConnected)
+		return s, nil
+	}
 	if s.sink, err = openSink(ctx, env, c.Output, id); err != nil {
 		return s, err
 	}
@@ -55,7 +83,7 @@ func openStreams(ctx context.Context, env *Env, c *config.Config, id runIdentity
 		s.dead = loggedLetters{log}
 	}
 	if c.DeadLetters != nil {
-		id.run += "; dead letters"
+		id.run += deadLettersRun
 		if s.dead, err = openSink(ctx, env, *c.DeadLetters, id); err != nil {
 			return s, err
 		}
@@ -65,6 +93,29 @@ func openStreams(ctx context.Context, env *Env, c *config.Config, id runIdentity
 	}
 	w.health.Met(outputConnected)
 	return s, nil
+}
+
+// openJournal opens the journal of this worker: one for each, where several share a topic.
+func openJournal(dir string, src connectors.Source) (*journal.Journal, error) {
+	if topic, ok := src.(*kafka.Source); ok {
+		if topic.Name() == "" {
+			return nil, usagef("delivery.journal: a worker without a lasting name would not find its journal again; give it one with instance=NAME")
+		}
+		dir = filepath.Join(dir, topic.Name())
+	}
+	j, err := journal.Open(dir, journal.DefaultOptions())
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return j, nil
+}
+
+func openTransactor(ctx context.Context, src *kafka.Source, out, dead kafka.SinkOptions) (connectors.Transactor, error) {
+	t, err := kafka.OpenTransactor(ctx, src, out, dead)
+	if err != nil {
+		return nil, err // not a nil *kafka.Transactor in the interface
+	}
+	return t, nil
 }
 
 func openSource(ctx context.Context, env *Env, c *config.Config) (connectors.Source, error) {
@@ -108,10 +159,7 @@ func openFiles(env *Env, in *config.Files, exclude ...string) (*file.Source, err
 
 func openSink(ctx context.Context, env *Env, out config.Output, id runIdentity) (connectors.Sink, error) {
 	if out.Kafka != nil {
-		o := *out.Kafka
-		digest := sha256.Sum256([]byte(id.run))
-		o.Model, o.Config = id.model, hex.EncodeToString(digest[:])
-		sink, err := kafka.OpenSink(ctx, o)
+		sink, err := kafka.OpenSink(ctx, id.mark(*out.Kafka))
 		if err != nil {
 			return nil, err // not a nil *kafka.Sink in the interface
 		}
@@ -154,10 +202,13 @@ func (s *streams) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	var err error
-	for _, c := range []interface{ Close(context.Context) error }{s.sink, s.dead, s.src} {
+	for _, c := range []interface{ Close(context.Context) error }{s.sink, s.dead, s.transactor, s.src} {
 		if c != nil {
 			err = errors.Join(err, c.Close(ctx))
 		}
+	}
+	if s.journal != nil {
+		err = errors.Join(err, s.journal.Close())
 	}
 	return err
 }

@@ -39,7 +39,7 @@ func runJob(ctx context.Context, env *Env, c *config.Config, quiet bool) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	return moveRecords(ctx, env, c, job, s, w, quiet)
+	return moveRecords(ctx, env, c, job, s, w, id.run, quiet)
 }
 
 // newJob returns the job, and what of its settings results depend on.
@@ -85,10 +85,18 @@ func newParser(j config.Job) (parse func(value []byte, plain bool) (*infill.Docu
 }
 
 // moveRecords moves the records through a job and reports.
-func moveRecords(ctx context.Context, env *Env, c *config.Config, job pipeline.Job, s *streams, w *watch, quiet bool) error {
+func moveRecords(ctx context.Context, env *Env, c *config.Config, job pipeline.Job, s *streams, w *watch, run string, quiet bool) error {
 	o := pipeline.DefaultOptions()
 	o.Window, o.WriteBatch = c.Batching.Window, c.Batching.WriteBatch
 	o.Observer = w.observer(c.Job)
+	o.Run, o.Transactor, o.PassTombstones = run, s.transactor, c.Output.Kafka != nil
+	if s.journal != nil {
+		o.Journal, o.MaxAttempts = s.journal, c.Delivery.MaxAttempts
+	}
+	var err error
+	if o.Failures, err = c.Delivery.FailureLimit(); err != nil {
+		return &usageError{err}
+	}
 	p := newJobProgress(env, c.Output.ToStdout())
 	if !quiet {
 		o.Report = p.report

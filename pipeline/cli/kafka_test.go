@@ -47,7 +47,7 @@ func TestSameBytesFromKafka(t *testing.T) {
 	}
 }
 
-// Keys pass, tombstones are dropped, failures go to the topic of dead letters with
+// Keys pass, tombstones too, failures go to the topic of dead letters with
 // their reason.
 func TestKafkaDeadLetters(t *testing.T) {
 	b := newBroker(t)
@@ -60,15 +60,15 @@ func TestKafkaDeadLetters(t *testing.T) {
 	)
 	r := run(t, nil, "infill", "--model", tinyModel(t), "--in-process",
 		b.address(source)+"?group=a3&until=end", "-o", b.address(sink), "--dead-letters", b.address(dead))
-	if r.code != cli.ExitFailed || !strings.Contains(r.stderr, "1 failed, 1 dropped") {
+	if r.code != cli.ExitFailed || !strings.Contains(r.stderr, "1 failed, 1 unchanged") {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}
 	var keys []string
-	for _, rec := range b.consume(t, sink, 2) {
-		keys = append(keys, string(rec.Key))
+	for _, rec := range b.consume(t, sink, 3) {
+		keys = append(keys, fmt.Sprintf("%s %v", rec.Key, rec.Value == nil))
 	}
-	if !slices.Equal(keys, []string{"a", "c"}) {
-		t.Errorf("keys %q", keys)
+	if !slices.Equal(keys, []string{"a false", "a true", "c false"}) {
+		t.Errorf("keys, and whether they are tombstones: %q", keys)
 	}
 	letter := b.consume(t, dead, 1)[0]
 	headers := map[string]string{}
@@ -83,12 +83,75 @@ func TestKafkaDeadLetters(t *testing.T) {
 	}
 }
 
+// Results, dead letters and positions in transactions; what is computed is remembered.
+func TestKafkaExactlyOnce(t *testing.T) {
+	b := newBroker(t)
+	model, journal := tinyModel(t), t.TempDir()
+	docs := documents(20)
+	docs[7] = `{"id": "bad"}`
+	var values []string
+	var config string
+	for range 2 { // the second time into other topics, from the journal
+		source, sink, dead := b.topic(t, 2), b.topic(t, 1), b.topic(t, 1)
+		b.produce(t, source, docs)
+		job := []string{
+			"infill", "--model", model, "--in-process", "--exactly-once", "--journal", journal,
+			b.address(source) + "?group=a3&until=end&instance=w1", "-o", b.address(sink), "--dead-letters", b.address(dead),
+		}
+		r := run(t, nil, job...)
+		if r.code != cli.ExitFailed || !strings.Contains(r.stderr, "20 records, 1 failed") {
+			t.Fatalf("exit code %d\n%s", r.code, r.stderr)
+		}
+		if recalled := strings.Contains(r.stderr, "19 from the journal"); recalled != (values != nil) {
+			t.Errorf("said\n%s", r.stderr)
+		}
+		var got []string
+		for _, rec := range b.consume(t, sink, 19) {
+			got = append(got, string(rec.Value))
+			headers := map[string]string{}
+			for _, h := range rec.Headers {
+				headers[h.Key] = string(h.Value)
+			}
+			if headers["a3.source.topic"] != source || headers["a3.model"] == "" || headers["a3.dedupe"] == "" || headers["a3.config"] == "" || config != "" && headers["a3.config"] != config {
+				t.Errorf("headers %q", headers)
+			}
+			config = headers["a3.config"]
+		}
+		slices.Sort(got)
+		if values != nil && !slices.Equal(got, values) {
+			t.Errorf("other records from the journal:\n%s", firstDifference(values, got))
+		}
+		values = got
+		if letter := b.consume(t, dead, 1)[0]; string(letter.Value) != `{"id": "bad"}` {
+			t.Errorf("letter %s", letter.Value)
+		}
+		if r := run(t, nil, job...); r.code != cli.ExitOK || !strings.HasPrefix(r.stderr, "0 records") {
+			t.Errorf("again: exit code %d\n%s", r.code, r.stderr)
+		}
+	}
+}
+
+// A broken configuration does not send a whole topic to the dead letters.
+func TestTooManyFailures(t *testing.T) {
+	b := newBroker(t)
+	source, sink := b.topic(t, 1), b.topic(t, 1)
+	b.produce(t, source, []string{`{"a": 1}`, `{"a": 2}`, `{"a": 3}`, `{"a": 4}`})
+	r := run(t, nil, "infill", "--model", tinyModel(t), "--in-process", "--max-failures", "2/4", b.address(source)+"?group=a3&until=end", "-o", b.address(sink))
+	if r.code != cli.ExitFailed || !strings.Contains(r.stderr, "3 of the last 4 records failed, the limit is 2") {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
+	}
+}
+
 func TestKafkaUsage(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"kafka://localhost:9092/t", "group"},
 		{"kafka://localhost:9092/t?group=g other.jsonl", "a topic must be the only input"},
 		{"kafka://localhost:9092/t?group=g&colour=red", "colour"},
 		{"-o kafka://localhost:9092/ -", "topic"},
+		{"--exactly-once kafka://localhost/t?group=g -o kafka://localhost/u", "name a topic for them"},
+		{"--exactly-once kafka://localhost/t?group=g", "standard output cannot take back"},
+		{"--max-failures 10%", "--max-failures is \"10%\"; write MOST/OF"},
+		{"--max-attempts -1", "must not be negative"},
 	} {
 		r := run(t, strings.NewReader(""), append([]string{"infill", "--in-process", "--model", tinyModel(t)}, strings.Fields(c.args)...)...)
 		if r.code != cli.ExitUsage || !strings.Contains(r.stderr, c.want) {

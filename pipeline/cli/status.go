@@ -93,6 +93,7 @@ func (p *jobProgress) tell(what string, c pipeline.Counts) {
 	switch {
 	case p.log != nil:
 		p.log.Info(what, "records", c.Read, "written", c.Written, "failed", c.Failed, "unchanged", c.Unchanged, "dropped", c.Dropped,
+			"recalled", c.Recalled, "taken", c.Taken,
 			"tokens", c.Tokens, "model_calls", c.ModelCalls, "seconds", time.Since(p.start).Seconds())
 	case p.inPlace && what == "progress":
 		p.status.show(p.line(c))
@@ -114,7 +115,8 @@ func (p *jobProgress) line(c pipeline.Counts) string {
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{c.Failed, "failed"}, {c.Unchanged, "unchanged"}, {c.Dropped, "dropped"}} {
+	}{{c.Failed, "failed"}, {c.Unchanged, "unchanged"}, {c.Dropped, "dropped"},
+		{c.Recalled, "from the journal"}, {c.Taken, "taken by other workers"}} {
 		if part.n > 0 {
 			text += fmt.Sprintf(", %d %s", part.n, part.what)
 		}

@@ -213,8 +213,15 @@ func (c *Config) checkDecoding(k *checker) {
 }
 
 // checkDelivery refuses a guarantee that the ends of the pipeline cannot give: output and
-// position must be made durable in one step, by the ledger of an output file.
+// position must be made durable in one step, by the ledger of an output file or by a
+// transaction of Kafka.
 func (c *Config) checkDelivery(k *checker) {
+	if c.Delivery.MaxAttempts < 0 {
+		k.fail("delivery.max_attempts", "is %d; it must not be negative", c.Delivery.MaxAttempts)
+	}
+	if _, err := c.Delivery.FailureLimit(); err != nil {
+		k.fail("delivery.max_failures", "%v", err)
+	}
 	k.oneOf("delivery.guarantee", string(c.Delivery.Guarantee), string(AtLeastOnce), string(ExactlyOnce))
 	if c.Delivery.Guarantee != ExactlyOnce || c.Job.Train != nil {
 		return
@@ -227,8 +234,8 @@ func (c *Config) checkDelivery(k *checker) {
 		k.fail(path, "exactly_once: the positions of files cannot be committed with a topic's records; write to a file, or use at_least_once")
 	case c.Output.File != nil && c.Input.Kafka != nil:
 		k.fail(path, "exactly_once: a group's offsets cannot be committed with a file; write to a topic, or use at_least_once")
-	case c.Output.Kafka != nil:
-		k.fail(path, "exactly_once: output topics are not written in transactions; use at_least_once, and the headers a3.source.* to tell repetitions")
+	case c.Output.Kafka != nil && (c.DeadLetters == nil || c.DeadLetters.Kafka == nil):
+		k.fail(path, "exactly_once: dead letters are written in the same transaction; name a topic for them in dead_letters, or use at_least_once")
 	case c.Input.Files != nil && slices.Contains(c.Input.Files.Paths, Stdio):
 		k.fail(path, "exactly_once: standard input cannot be read again from where a crash left it; read files, or use at_least_once")
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/any-order/a3/connectors/file"
@@ -142,6 +143,32 @@ const (
 // Delivery says what a crash may do to the output.
 type Delivery struct {
 	Guarantee Guarantee `yaml:"guarantee"`
+	// Journal is a folder where each worker remembers what it has computed and not yet
+	// delivered, so that it is not computed again after a crash; empty = none.
+	Journal string `yaml:"journal,omitempty"`
+	// MaxAttempts is how many workers may die at work on a record before it becomes a dead
+	// letter; 0 = any number. They are counted in the journal.
+	MaxAttempts int `yaml:"max_attempts"`
+	// MaxFailures ends the job when more than so many records fail in a row of so many,
+	// MOST/OF; empty = never.
+	MaxFailures string `yaml:"max_failures,omitempty"`
+}
+
+// FailureLimit returns MaxFailures as the pipeline takes it.
+func (d Delivery) FailureLimit() (pipeline.FailureLimit, error) {
+	var l pipeline.FailureLimit
+	if d.MaxFailures == "" {
+		return l, nil
+	}
+	most, of, _ := strings.Cut(d.MaxFailures, "/")
+	var err error
+	if l.Most, err = strconv.Atoi(most); err == nil {
+		l.Of, err = strconv.Atoi(of)
+	}
+	if err != nil || l.Validate() != nil {
+		return l, fmt.Errorf("is %q; write MOST/OF, such as 10/100: the job ends when more than 10 of the last 100 records failed", d.MaxFailures)
+	}
+	return l, nil
 }
 
 // Metrics says where the job can be watched.
@@ -165,7 +192,7 @@ func Default() Config {
 		Batching: Batching{Window: p.Window, WriteBatch: p.WriteBatch, Documents: d.MaxDocuments, Rows: d.MaxRows},
 		Strategy: Strategy{Name: "confidence"},
 		Decoding: Decoding{TopP: d.TopP, Cache: true, Regroup: string(d.Regroup)},
-		Delivery: Delivery{Guarantee: AtLeastOnce},
+		Delivery: Delivery{Guarantee: AtLeastOnce, MaxAttempts: 2},
 		Log:      Log{Format: "text", Level: "info"},
 	}
 	return c

@@ -203,7 +203,8 @@ func TestExactlyOnce(t *testing.T) {
 		{`"-"`, "out.jsonl", "standard input cannot be read again"},
 		{file, "kafka://b/out", "the positions of files cannot be committed"},
 		{topic, "out.jsonl", "a group's offsets cannot be committed with a file"},
-		{topic, "kafka://b/out", "not written in transactions"},
+		{topic, "kafka://b/out", "name a topic for them in dead_letters"},
+		{topic, "kafka://b/out\ndead_letters: kafka://b/dead", ""},
 	} {
 		text := fmt.Sprintf("input: %s\noutput: %s\njob: {infill: {}}\ndelivery: exactly_once", c.input, c.output)
 		if c.want == "" {
