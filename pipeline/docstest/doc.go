@@ -18,7 +18,8 @@
 //	console exit=1              the last command ends with this status
 //	go file=strategy/main.go    not a command: the file that later blocks of the page use
 //
-// A block of Go that begins with a package clause must compile. Commands in the running
+// A block of Go that begins with a package clause must compile (a _test.go file is left
+// to a go test of the page). Commands in the running
 // text, `a3 infill --seed 7 x.jsonl`, are not run: the command and its flags must exist.
 // Links to files must lead somewhere.
 //

@@ -126,7 +126,8 @@ func (p page) run(t *testing.T, text string) string {
 			if b.file != "" {
 				writeFile(t, filepath.Join(shellOf().dir, filepath.FromSlash(b.file)), b.lines)
 			}
-			if b.lang == "go" && len(b.lines) > 0 && strings.HasPrefix(b.lines[0], "package ") {
+			alone := !strings.HasSuffix(b.file, "_test.go") // a test is compiled with its package, by the page's go test
+			if b.lang == "go" && alone && len(b.lines) > 0 && strings.HasPrefix(b.lines[0], "package ") {
 				compile(t, shellOf(), b.lines)
 			}
 			if steps = p.own(t, steps); steps != nil {
