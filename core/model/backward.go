@@ -38,15 +38,19 @@ func (ws *Workspace) backward(b *Batch, g *Gradient, shard int) {
 
 	// Embeddings.
 	g.inTurn(turnEmbed, shard, func() {
-		for r, t := range b.Token {
-			if t != c.PadToken {
-				g.lookup(k, t, dx.Row(r), 1)
+		lookup := func(r int, t int32) {
+			if t != c.PadToken && g.lookups.Data != nil {
+				k.Axpy(g.lookups.Row(int(t)), dx.Row(r), 1)
 			}
 		}
+		for r, t := range b.Token {
+			lookup(r, t)
+		}
 		for r := content; r < rows; r++ {
-			k.Axpy(g.Params.Query, dx.Row(r), 1)
-			if t, ok := b.copied(r - content); ok && t != c.PadToken {
-				g.lookup(k, t, dx.Row(r), b.Copy)
+			if t := b.copied(r - content); t < 0 {
+				k.Axpy(g.Params.Query, dx.Row(r), 1)
+			} else {
+				lookup(r, t)
 			}
 		}
 	})

@@ -26,11 +26,11 @@ type Batch struct {
 	QueryPos []int32
 	QueryEnd []int32
 
-	// Copy is how much of the embedding of the token before its position a query row starts
-	// with, beside the query embedding, where it sees that token: Before [Q], which is -1
-	// elsewhere and not read if Copy is 0. See QueryCopy.
-	Copy   float32
-	Before []int32
+	// Before is the token whose embedding a query row starts with, in place of the query
+	// embedding; -1 for none, empty if no row has one. With CopyBefore, AddSegment lists the
+	// token before each row's position, where the row sees it. See QueryCopy.
+	CopyBefore bool
+	Before     []int32
 
 	// Scored rows [Next+Q]: the last content rows, then all query rows. So they lie
 	// together, and what only they need begins at one row.
@@ -125,11 +125,13 @@ func (b *Batch) AddSegment(s seq.Segment) {
 		keys = max(keys, o.QueryEnd[r])
 		b.QueryPos = append(b.QueryPos, p)
 		b.QueryEnd = append(b.QueryEnd, o.QueryEnd[r])
-		before := int32(-1)
-		if p > 0 && s.Group[p-1] < s.Group[p] {
-			before = s.Tokens[p-1]
+		if b.CopyBefore {
+			before := int32(-1)
+			if p > 0 && s.Group[p-1] < s.Group[p] {
+				before = s.Tokens[p-1]
+			}
+			b.Before = append(b.Before, before)
 		}
-		b.Before = append(b.Before, before)
 		b.Target = append(b.Target, s.Tokens[p])
 		b.Weight = append(b.Weight, s.Weight[p])
 	}
@@ -194,7 +196,7 @@ func (b *Batch) check(c *Config) (positions int) {
 		panic(fmt.Sprintf("model: %d of %d content rows and %d query rows are scored, by %d targets with %d weights",
 			b.Next, content, query, len(b.Target), len(b.Weight)))
 	}
-	if b.Copy != 0 && len(b.Before) != query {
+	if len(b.Before) != query && len(b.Before) > 0 {
 		panic(fmt.Sprintf("model: %d tokens to copy for %d query rows", len(b.Before), query))
 	}
 	for _, list := range [][]int32{b.ContentPos, b.QueryPos} {

@@ -86,13 +86,6 @@ func (g *Gradient) inTurn(i, shard int, add func()) {
 	t.cond.Broadcast()
 }
 
-// lookup adds a row's gradient to the embedding that it was looked up from, if that is trained.
-func (g *Gradient) lookup(k *kernels.Kernels, token int32, dx []float32, by float32) {
-	if g.lookups.Data != nil {
-		k.Axpy(g.lookups.Row(int(token)), dx, by)
-	}
-}
-
 // addNorm adds the gradient of a norm's weights, if they are trained.
 func addNorm(k *kernels.Kernels, sum, dweight []float32) {
 	if sum != nil {

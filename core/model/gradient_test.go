@@ -10,7 +10,7 @@ import (
 // the float32 network, whose rounding limits what can be seen: about 1e-6 a row. With
 // differences of fourth order the step can be large enough to drown it.
 const (
-	diffStep = 0.0025
+	diffStep = 0.00125
 	diffTol  = 1e-3
 )
 

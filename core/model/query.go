@@ -11,9 +11,9 @@ const (
 	QueryZero   QueryInit = "zero"   // the zero vector
 	QueryMean   QueryInit = "mean"   // the mean of all token embeddings
 	QueryBOS    QueryInit = "bos"    // BOS's embedding
-	// QueryCopy begins with zero, and adds the embedding of the token before the position
-	// (Batch.Copy), wholly at first and less and less: under left-to-right singletons the
-	// query stream then starts as nearly the content stream, one position on.
+	// QueryCopy is QueryRandom, in whose place a share of the rows, which falls from all to
+	// none, has the embedding of the token before its position (Batch.Before): under
+	// left-to-right singletons the query stream then starts as nearly the content stream.
 	QueryCopy QueryInit = "copy"
 )
 
@@ -33,10 +33,10 @@ func (p *Params) InitQuery(how QueryInit, seed uint64, bos int32) error {
 		return err
 	}
 	switch how {
-	case QueryRandom:
+	case QueryRandom, QueryCopy:
 		t := p.tensor(QueryEmbed)
 		t.draw(seed, t.initStd())
-	case QueryZero, QueryCopy:
+	case QueryZero:
 		clear(p.Query)
 	case QueryMean:
 		sums := make([]float64, len(p.Query))
@@ -57,22 +57,19 @@ func (p *Params) InitQuery(how QueryInit, seed uint64, bos int32) error {
 	return nil
 }
 
-// copied returns the token whose embedding query row i starts with, if there is one.
-func (b *Batch) copied(i int) (token int32, ok bool) {
-	if b.Copy == 0 || b.Before[i] < 0 {
-		return 0, false
+// copied returns the token whose embedding query row i starts with; negative: none.
+func (b *Batch) copied(i int) int32 {
+	if len(b.Before) == 0 {
+		return -1
 	}
-	return b.Before[i], true
+	return b.Before[i]
 }
 
 // queryInput stores the input of query row i in x [H].
 func (m *Model) queryInput(x []float32, b *Batch, i int) {
-	t, ok := b.copied(i)
-	if !ok {
+	if t := b.copied(i); t >= 0 {
+		m.w.lookup(x, t)
+	} else {
 		copy(x, m.w.query)
-		return
 	}
-	m.w.lookup(x, t)
-	m.k.Scale(x, b.Copy)
-	m.k.Axpy(x, m.w.query, 1)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/any-order/a3/core/kernels"
+	"github.com/any-order/a3/core/seq"
 )
 
 func TestInitQuery(t *testing.T) {
@@ -29,7 +30,7 @@ func TestInitQuery(t *testing.T) {
 		QueryZero:   make([]float32, c.Hidden),
 		QueryMean:   mean,
 		QueryBOS:    p.Embed.Row(2),
-		QueryCopy:   make([]float32, c.Hidden),
+		QueryCopy:   scratch.Query,
 	} {
 		if err := p.InitQuery(how, 5, 2); err != nil {
 			t.Fatal(err)
@@ -71,29 +72,30 @@ func TestLoadPlainLlama(t *testing.T) {
 	}
 }
 
-// Query rows that copy the token before them have gradients, and the bits that they have
-// alone; those that do not see it start as ever.
+// copying is pack, with every other query row that sees the token before it copying that.
+func copying(list ...seq.Segment) *Batch {
+	b := &Batch{CopyBefore: true}
+	b.AddSegments(list)
+	for i := 0; i < len(b.Before); i += 2 {
+		b.Before[i] = -1
+	}
+	return b
+}
+
+// Query rows that copy the token before them have gradients, and the others start as ever.
 func TestCopy(t *testing.T) {
 	eachFloat32(t, func(t *testing.T, m *Model) {
-		list := mixed(m.Config.Vocab)
-		b := pack(list...)
-		b.Copy = 0.7
+		b := copying(mixed(m.Config.Vocab)...)
 		copies := 0
 		for i, before := range b.Before {
+			want := m.Params.Query
 			if before >= 0 {
 				copies++
+				want = m.Params.Embed.Row(int(before))
 			}
 			x := make([]float32, m.Config.Hidden)
 			m.queryInput(x, b, i)
-			for j, v := range x {
-				want := m.Params.Query[j]
-				if before >= 0 {
-					want += 0.7 * m.Params.Embed.Row(int(before))[j]
-				}
-				if math.Abs(float64(v-want)) > 1e-6 {
-					t.Fatalf("query row %d starts with %v at %d, want %v", i, v, j, want)
-				}
-			}
+			sameBits(t, "input", x, want)
 		}
 		if copies < 10 || copies > len(b.Before)-10 {
 			t.Errorf("%d of %d query rows copy: the test wants both", copies, len(b.Before))
@@ -104,10 +106,12 @@ func TestCopy(t *testing.T) {
 
 // What a query row copies is the token at the position before, if that is in an earlier group.
 func TestOnlyWhatIsSeenIsCopied(t *testing.T) {
-	b := pack(segments(13)...)
+	list := segments(13)
+	b := &Batch{CopyBefore: true}
+	b.AddSegments(list)
 	row := 0
-	for _, s := range segments(13) {
-		for n := b.Segments[0].Query; n > 0; n-- {
+	for i, s := range list {
+		for range b.Segments[i].Query {
 			p := b.QueryPos[row]
 			want := int32(-1)
 			if p > 0 && s.Group[p-1] < s.Group[p] {
@@ -118,10 +122,12 @@ func TestOnlyWhatIsSeenIsCopied(t *testing.T) {
 			}
 			row++
 		}
-		b.Segments = b.Segments[1:]
 	}
 	if row != len(b.Before) {
 		t.Errorf("%d of %d rows", row, len(b.Before))
+	}
+	if other := pack(list...); len(other.Before) > 0 {
+		t.Error("rows copy though nobody asked for it")
 	}
 }
 
@@ -129,12 +135,11 @@ func TestOnlyWhatIsSeenIsCopied(t *testing.T) {
 // the content stream, one position on: all that differs is where a row stands.
 func TestCopyIsTheContentStream(t *testing.T) {
 	eachFloat32(t, func(t *testing.T, m *Model) {
-		clear(m.Params.Query)
 		next := nextSegments(m.Config.Vocab)[0]
 		ltr := next
 		ltr.Next = false
-		b := pack(ltr)
-		b.Copy = 1
+		b := &Batch{CopyBefore: true}
+		b.AddSegment(ltr)
 		for _, pos := range [][]int32{b.QueryPos, b.ContentPos} {
 			clear(pos)
 		}

@@ -42,8 +42,7 @@ func adapted(t testing.TB, m *Model, targets ...Part) *Model {
 func TestFrozen(t *testing.T) {
 	lists := [][]Part{{PartEmbed}, {PartNorms}, {PartQ, PartUp}, append([]Part{PartEmbed, PartNorms}, linearParts()...)}
 	eachModel(t, func(t *testing.T, m *Model) {
-		b := pack(mixed(m.Config.Vocab)...)
-		b.Copy = 0.5
+		b := copying(mixed(m.Config.Vocab)...)
 		want := slices.Clone(m.NewWorkspace().LogProbs(b))
 		full, _, _ := gradientOf(m.NewWorkspace(), 1, b)
 		all := append(slices.Clone(lists), []Part{PartHead})

@@ -17,6 +17,7 @@ const (
 	PurposeInit                        // initial weights
 	PurposeShuffle                     // the order of training documents
 	PurposeSplit                       // held-out documents
+	PurposeCopy                        // query rows that copy a token in training
 	PurposeAccept                      // whether a drafted token is kept
 	PurposeResidual                    // the token in place of one that is not
 )

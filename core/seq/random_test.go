@@ -29,7 +29,7 @@ func TestStreamsNeverChange(t *testing.T) {
 		{"HashBytes, one word", fmt.Sprintf("%#x", HashBytes([]byte("12345678"))), "0xd01cf24073ec761f"},
 		{"HashBytes", fmt.Sprintf("%#x", HashBytes([]byte("a document's id"))), "0x4ef395461db03f58"},
 		{"SplitMix64 seeded by 0", fmt.Sprintf("%#x %#x", Key(0).Uint64(0), Key(0).Uint64(1)), "0xe220a8397b1dcdaf 0x6e789e6aa1b965f4"}, // as published
-		{"purposes", fmt.Sprint(PurposeGrouping, PurposeToken, PurposeOrder, PurposeInit, PurposeShuffle, PurposeSplit), "1 2 3 4 5 6"},
+		{"purposes", fmt.Sprint(PurposeGrouping, PurposeToken, PurposeOrder, PurposeInit, PurposeShuffle, PurposeSplit, PurposeCopy), "1 2 3 4 5 6 7"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, c.got, c.want)

@@ -23,7 +23,8 @@ type Trainer struct {
 	Options Options
 	Threads int // goroutines that compute; at least 1
 
-	// Copy is model.Batch.Copy of the next step; whoever steps sets it.
+	// Copy is the share of query rows that start with the token before them in the next step
+	// (model.QueryCopy); whoever steps sets it.
 	Copy float64
 
 	First, Second *model.Params // AdamW's moments
@@ -135,8 +136,9 @@ func (t *Trainer) gradient(ctx context.Context, segments []seq.Segment, scale fl
 	rows := make([]int, len(parts))
 	err := parallel.Each(ctx, t.workers, len(parts), func(w *worker, i int) {
 		w.batch.Reset()
+		w.batch.CopyBefore = t.Copy > 0
 		w.batch.AddSegments(parts[i])
-		w.batch.Copy = float32(t.Copy)
+		t.wean(w.batch.Before, i)
 		nll[i], _ = w.ws.LossGrad(&w.batch, t.grads, i, scale)
 		content, query := w.batch.Rows()
 		rows[i] = content + query
@@ -152,6 +154,17 @@ func (t *Trainer) gradient(ctx context.Context, segments []seq.Segment, scale fl
 		total += rows[i]
 	}
 	return sum, total, nil
+}
+
+// wean leaves the share of a shard's query rows that copies, drawn for each row, step and
+// shard.
+func (t *Trainer) wean(before []int32, shard int) {
+	key := seq.NewKey(uint64(seq.PurposeCopy), uint64(t.Done), uint64(shard))
+	for row := range before {
+		if key.Uniform(uint64(row)) >= t.Copy {
+			before[row] = -1
+		}
+	}
 }
 
 // update applies AdamW to every tensor, and packs the weights for the next pass. The step

@@ -72,8 +72,8 @@ func (r *run) startingModel() (*model.Model, error) {
 	return m, r.initQuery(m, false)
 }
 
-// copies returns how much of the token before its position a query row copies in a step:
-// under QueryCopy all at first, falling evenly to nothing at the end of the first stage.
+// copies returns the share of query rows that copy the token before them in a step: under
+// QueryCopy all at first, falling evenly to none at the end of the first stage.
 func (r *run) copies(stage, step int) float64 {
 	if r.Config.QueryInit != model.QueryCopy || stage > 0 {
 		return 0

@@ -98,8 +98,8 @@ func TestQueryInit(t *testing.T) {
 	}
 }
 
-// A run whose query rows copy what stands before them is resumed bit for bit: how much they
-// copy follows from the step alone.
+// A run in which query rows copy what stands before them is resumed bit for bit: which they
+// are follows from the step alone.
 func TestCopyResumes(t *testing.T) {
 	first := t.TempDir()
 	mustRun(t, newJob(t, first, nil))
@@ -110,11 +110,11 @@ func TestCopyResumes(t *testing.T) {
 			j.Config.Curriculum = training.Stages(order.DefaultCurriculum(30)) // three steps left to right
 		})
 	}
-	whole, zero := t.TempDir(), t.TempDir()
+	whole, random := t.TempDir(), t.TempDir()
 	mustRun(t, job(whole, model.QueryCopy))
-	mustRun(t, job(zero, model.QueryZero))
-	if want, got := left(t, zero), left(t, whole); want["train.jsonl"] == got["train.jsonl"] {
-		t.Error("nothing was copied: the losses are those of a start from zero")
+	mustRun(t, job(random, model.QueryRandom))
+	if want, got := left(t, random), left(t, whole); want["train.jsonl"] == got["train.jsonl"] {
+		t.Error("nothing was copied: the losses are those of a random start")
 	}
 
 	stopped, stop := t.TempDir(), make(chan struct{})
