@@ -2,6 +2,7 @@ package train
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -79,14 +80,20 @@ func steps(t testing.TB, trainer *Trainer, from, to int) (stats []Stats) {
 type state struct {
 	weights, first, second []float32
 	done                   int
+	health                 Health
 }
 
 func stateOf(t *Trainer) state {
-	return state{slices.Clone(t.Model.Params.Flat), slices.Clone(t.First.Flat), slices.Clone(t.Second.Flat), t.Done}
+	health := t.Health
+	health.Norms = slices.Clone(health.Norms)
+	return state{slices.Clone(t.Model.Params.Flat), slices.Clone(t.First.Flat), slices.Clone(t.Second.Flat), t.Done, health}
 }
 
 func sameState(t testing.TB, what string, got, want state) {
 	t.Helper()
+	if !reflect.DeepEqual(got.health, want.health) {
+		t.Errorf("%s: health %+v, want %+v", what, got.health, want.health)
+	}
 	if got.done != want.done {
 		t.Fatalf("%s: %d steps done, want %d", what, got.done, want.done)
 	}

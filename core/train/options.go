@@ -15,6 +15,12 @@ type Options struct {
 	// DecayNorms applies the decay to the scales of norms too.
 	DecayNorms bool `json:"decay_norms" yaml:"decay_norms"`
 
+	// A step whose loss or gradient is not finite, or whose gradient has a norm above Spike
+	// times the median of the last steps (0 = any), is skipped: it changes nothing. More
+	// than Skips in a row end the run.
+	Spike float64 `json:"spike,omitempty" yaml:"spike"`
+	Skips int     `json:"skips,omitempty" yaml:"skips"`
+
 	// Shards is how many parts a batch is cut into. Their gradients are summed in a
 	// fixed order, so that the result does not depend on the number of threads; it does
 	// depend on Shards.
@@ -30,7 +36,7 @@ type Options struct {
 func DefaultOptions(steps int) Options {
 	return Options{
 		Steps: steps, Rates: Rates{LR: 2e-3, MinLR: 2e-4, Warmup: max(1, steps/50), Schedule: Cosine},
-		Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Decay: 0.1, Clip: 1, Shards: 8,
+		Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Decay: 0.1, Clip: 1, Spike: 10, Skips: 5, Shards: 8,
 	}
 }
 
@@ -56,6 +62,10 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("training: decay is %v, want 0 to below 1", o.Decay)
 	case !(o.Clip >= 0):
 		return fmt.Errorf("training: clip is %v, want 0 (off) or a norm", o.Clip)
+	case o.Spike != 0 && !(o.Spike > 1 && finite(o.Spike)):
+		return fmt.Errorf("training: spike is %v, want 0 (off) or a factor above 1", o.Spike)
+	case o.Skips < 0:
+		return fmt.Errorf("training: skips is %d, want 0 or more steps", o.Skips)
 	case o.Shards < 1 || o.Shards > 1024:
 		return fmt.Errorf("training: shards is %d, want 1 to 1024", o.Shards)
 	}

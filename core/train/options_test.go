@@ -34,6 +34,9 @@ func TestOptionsValidate(t *testing.T) {
 		{"eps", func(o *Options) { o.Eps = 0 }},
 		{"decay", func(o *Options) { o.Decay = -0.1 }},
 		{"clip", func(o *Options) { o.Clip = nan }},
+		{"spike", func(o *Options) { o.Spike = 1 }},
+		{"spike", func(o *Options) { o.Spike = nan }},
+		{"skips", func(o *Options) { o.Skips = -1 }},
 		{"shards", func(o *Options) { o.Shards = 0 }},
 		{"shards", func(o *Options) { o.Shards = 1 << 20 }},
 	} {

@@ -74,7 +74,7 @@ func TestTrainingInPart(t *testing.T) {
 				copy(resumed.Model.Params.Flat, middle.weights)
 				copy(resumed.First.Flat, middle.first)
 				copy(resumed.Second.Flat, middle.second)
-				resumed.Done = middle.done
+				resumed.Done, resumed.Health = middle.done, middle.health
 				resumed.Model.Pack()
 				if got := steps(t, resumed, 2, 4); !slices.Equal(got, want[2:]) {
 					t.Errorf("resumed: %+v, want %+v", got, want[2:])

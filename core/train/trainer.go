@@ -28,7 +28,8 @@ type Trainer struct {
 	Copy float64
 
 	First, Second *model.Params // AdamW's moments
-	Done          int           // optimizer steps taken
+	Done          int           // optimizer steps taken or skipped
+	Health        Health        // of the gradients up to there
 
 	workers []*worker
 	grads   *model.Gradient
@@ -49,6 +50,7 @@ type Stats struct {
 	GradNorm float64 // L2 norm of the gradient before clipping
 	Clipped  bool
 	Rate     float64 // learning rate
+	Skipped  string  // why the step changed nothing; empty = it was taken
 	Rows     int     // content and query rows computed
 }
 
@@ -70,20 +72,9 @@ func New(m *model.Model, o Options, threads int) (*Trainer, error) {
 	return t, nil
 }
 
-// NotFiniteError is returned by Step when the loss or the gradient is NaN or infinite.
-// The weights are as before the step.
-type NotFiniteError struct {
-	Step           int
-	Loss, GradNorm float64
-}
-
-func (e *NotFiniteError) Error() string {
-	return fmt.Sprintf("training step %d: loss %v, gradient norm %v; the weights are those before the step: lower the learning rate or look for a bad document",
-		e.Step, e.Loss, e.GradNorm)
-}
-
 // Step does one optimizer step on the segments, at the rate of the options. The loss is
-// sum(w nll) / sum(w) over all of them.
+// sum(w nll) / sum(w) over all of them. A step whose loss or gradient is out of the ordinary
+// changes no weight and no moment.
 func (t *Trainer) Step(ctx context.Context, segments []seq.Segment) (Stats, error) {
 	return t.StepAt(ctx, segments, t.Options.Rate(t.Done))
 }
@@ -109,9 +100,17 @@ func (t *Trainer) StepAt(ctx context.Context, segments []seq.Segment, rate float
 	}
 	stats.Loss, stats.Rows = nll/stats.Weight, rows
 	stats.GradNorm = t.norm()
-	if !finite(stats.Loss) || !finite(stats.GradNorm) {
-		return stats, &NotFiniteError{t.Done, stats.Loss, stats.GradNorm}
+	if reason := t.Health.unusual(stats.Loss, stats.GradNorm, o.Spike); reason != "" {
+		if t.Health.InRow >= o.Skips {
+			return stats, &DivergedError{t.Done, t.Health.InRow + 1, reason}
+		}
+		t.Health.InRow++
+		t.Health.Skipped++
+		t.Done++
+		stats.Skipped = reason
+		return stats, nil
 	}
+	t.Health.taken(stats.GradNorm)
 	scale := 1.0
 	if o.Clip > 0 {
 		stats.Clipped = stats.GradNorm > o.Clip

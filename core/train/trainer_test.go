@@ -58,7 +58,7 @@ func TestResume(t *testing.T) {
 	copy(resumed.Model.Params.Flat, saved.weights)
 	copy(resumed.First.Flat, saved.first)
 	copy(resumed.Second.Flat, saved.second)
-	resumed.Done = saved.done
+	resumed.Done, resumed.Health = saved.done, saved.health
 	resumed.Model.Pack()
 	if got := steps(t, resumed, 3, 8); !slices.Equal(got, want) {
 		t.Errorf("stats %+v, want %+v", got, want)
@@ -74,15 +74,17 @@ func TestNotFinite(t *testing.T) {
 		"a scale that overflows": func(t *Trainer) { t.Model.Params.Norm[0] = 3e38 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			trainer := newTrainer(t, DefaultOptions(8), 2)
+			options := DefaultOptions(8)
+			options.Skips = 0
+			trainer := newTrainer(t, options, 2)
 			steps(t, trainer, 0, 2)
 			good := stateOf(trainer)
 			spoil(trainer)
 			trainer.Model.Pack()
 			before := stateOf(trainer)
 			stats, err := trainer.Step(t.Context(), segmentsOf(t, 2, 13))
-			var notFinite *NotFiniteError
-			if !errors.As(err, &notFinite) || notFinite.Step != 2 || finite(notFinite.Loss) && finite(notFinite.GradNorm) {
+			var diverged *DivergedError
+			if !errors.As(err, &diverged) || diverged.Step != 2 || diverged.InRow != 1 || finite(stats.Loss) && finite(stats.GradNorm) {
 				t.Fatalf("got error %v, stats %+v", err, stats)
 			}
 			if !strings.Contains(err.Error(), "step 2") {

@@ -26,6 +26,16 @@ held_out: 4
 save_every: 3
 `
 
+// stages adds to tinyRun what is decided while a run goes on: stages that end early, and
+// the best checkpoint.
+const stages = `
+keep_best: spans
+curriculum:
+- {name: first, steps: 30, phases: [ltr], advance: {order: ltr, patience: 2, min_delta: 100, every: 4}}
+- {name: second, tokens: 2560, phases: ["blocks:2", "permuted:4=0.9,next=0.1"], lr: 0.001, advance: {order: spans, patience: 1, min_delta: 0.001, every: 5}}
+- {name: third, phases: ["spans=0.5,ltr=0.5"], schedule: linear}
+`
+
 // corpusFile writes the documents and the settings of a tiny run.
 func corpusFile(t *testing.T, dir string) (corpus, config string) {
 	t.Helper()
@@ -46,6 +56,7 @@ func TestKilledTrainingGoesOn(t *testing.T) {
 	needUnix(t)
 	dir := t.TempDir()
 	corpus, config := corpusFile(t, dir)
+	writeFile(t, config, strings.Replace(tinyRun, "steps: 60", "steps: 60, spike: 1.3, skips: 60", 1)+stages)
 	args := []string{"train", "--config", config, corpus, "-o"}
 	alone, killed := filepath.Join(dir, "alone"), filepath.Join(dir, "killed")
 	succeed(t, append(args, alone)...)
@@ -74,10 +85,13 @@ func TestKilledTrainingGoesOn(t *testing.T) {
 			midway++
 		}
 	}
+	if !strings.Contains(readFile(t, filepath.Join(alone, "train.jsonl")), `"skipped"`) {
+		t.Error("no step was skipped: the test proves too little")
+	}
 	if midway == 0 {
 		t.Errorf("none of %d kills came in the middle", kills)
 	}
-	for _, name := range []string{"model/model.safetensors", "model/config.json", "model/tokenizer.json", "model/card.md", "train.jsonl", "step-00000060/optimizer.safetensors", "step-00000060/manifest.json"} {
+	for _, name := range []string{"model/model.safetensors", "model/config.json", "model/tokenizer.json", "model/card.md", "model/training.json", "train.jsonl", "step-00000060/optimizer.safetensors", "step-00000060/manifest.json"} {
 		if readFile(t, filepath.Join(alone, name)) != readFile(t, filepath.Join(killed, name)) {
 			t.Errorf("%s has other bytes after %d kills", name, kills)
 		}

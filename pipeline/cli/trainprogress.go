@@ -56,6 +56,9 @@ func (t *trainProgress) report(p training.Progress) {
 	t.add(p)
 	t.since.add(p)
 	done := p.Step + 1
+	if p.Skipped != "" {
+		fmt.Fprintf(t.w, "step %d/%d  skipped: %s\n", done, p.Steps, p.Skipped)
+	}
 	if time.Since(t.last) < t.every && p.HeldOut == nil && done < p.Steps {
 		return
 	}

@@ -1,6 +1,7 @@
 package training_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -100,6 +101,35 @@ func mustRun(t *testing.T, j *training.Job) *training.Outcome {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// stopAfter runs a job again and again, each time until it has been stopped after one of
+// the steps, which are at least two apart.
+func stopAfter(t *testing.T, dir string, change func(*training.Job), steps ...int) {
+	t.Helper()
+	for _, step := range steps {
+		stop := make(chan struct{})
+		_, err := newJob(t, dir, func(j *training.Job) {
+			change(j)
+			j.Stop = stop
+			report := j.Report
+			j.Report = func(p training.Progress) {
+				if report != nil {
+					report(p)
+				}
+				if p.Step+2 == step { // noticed after the next one
+					close(stop)
+				}
+			}
+			if step == 1 {
+				close(stop)
+			}
+		}).Run(t.Context())
+		var stopped *training.StoppedError
+		if !errors.As(err, &stopped) {
+			t.Fatalf("to be stopped after step %d: %v", step, err)
+		}
+	}
 }
 
 // final returns the held-out losses at the end of a run.

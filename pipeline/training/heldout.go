@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/any-order/a3/batching"
@@ -111,7 +112,9 @@ func (h *heldOut) losses(ctx context.Context, t *train.Trainer) (map[string]floa
 			return nil, err
 		}
 		if weight > 0 {
-			out[name] = nll / weight
+			if out[name] = nll / weight; math.IsNaN(out[name]) || math.IsInf(out[name], 0) {
+				return nil, fmt.Errorf("held-out loss of %s after %d steps is %v: the model has diverged", name, t.Done, out[name])
+			}
 		}
 	}
 	return out, nil

@@ -21,8 +21,9 @@ type runLog struct{ f *os.File }
 type logLine struct {
 	Step      int                `json:"step"`
 	Stage     string             `json:"stage"`
-	Loss      float64            `json:"loss"`
-	GradNorm  float64            `json:"grad_norm"`
+	Loss      float64            `json:"loss,omitempty"`      // left out if the step was skipped
+	GradNorm  float64            `json:"grad_norm,omitempty"` // the same
+	Skipped   string             `json:"skipped,omitempty"`   // why
 	Rate      float64            `json:"lr"`
 	Positions int                `json:"positions"`
 	HeldOut   map[string]float64 `json:"held_out,omitempty"`
@@ -77,7 +78,14 @@ func (l *runLog) begin(stage string, losses map[string]float64) error {
 }
 
 func (l *runLog) write(p *Progress) error {
-	return l.line(logLine{p.Step, p.Stage, p.Loss, p.GradNorm, p.Rate, p.Positions, p.HeldOut})
+	line := logLine{
+		Step: p.Step, Stage: p.Stage, Loss: p.Loss, GradNorm: p.GradNorm, Skipped: p.Skipped,
+		Rate: p.Rate, Positions: p.Positions, HeldOut: p.HeldOut,
+	}
+	if p.Skipped != "" { // JSON has no NaN
+		line.Loss, line.GradNorm = 0, 0
+	}
+	return l.line(line)
 }
 
 func (l *runLog) line(value any) error {

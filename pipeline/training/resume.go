@@ -47,6 +47,7 @@ func (r *run) resume(ctx context.Context, store *checkpoint.Store) error {
 		return err
 	}
 	r.trainer.Done = int(c.Manifest.Step)
+	r.trainer.Health, r.saved = r.state.Health, c.Dir
 	r.course = r.state.course(r.Config.Curriculum)
 	r.trainer.Model.Pack()
 	return nil
@@ -72,8 +73,9 @@ func (r *run) mismatch(c *checkpoint.Checkpoint) string {
 	return ""
 }
 
-// harmless are the settings that change no weight: a run may be resumed with others.
-var harmless = []string{"eval_every", "save_every", "keep", "keep_best", "optimizer.recompute"}
+// harmless are the settings that change no weight that is kept: a run may be resumed with
+// others.
+var harmless = []string{"eval_every", "save_every", "keep", "keep_best", "optimizer.recompute", "optimizer.skips"}
 
 // differences returns the settings that differ in two JSON objects, by their names in
 // configurations: "optimizer.lr was 0.002, is 0.001".

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/any-order/a3/batching"
@@ -89,16 +90,35 @@ func (j *Job) Run(ctx context.Context) (*Outcome, error) {
 	}
 	from := r.trainer.Done
 	if err := r.steps(ctx, store); err != nil {
-		return nil, err
+		return nil, r.remedy(err)
 	}
 	out := &Outcome{Model: filepath.Join(j.Dir, "model"), Run: r.history(), Resumed: from}
 	return out, r.export(ctx, out.Model, out.Run)
 }
 
+// remedy says what to do about an error that ended the run. What was saved is good.
+func (r *run) remedy(err error) error {
+	saved := "no checkpoint was written yet"
+	again := "in another directory"
+	if r.saved != "" {
+		saved = "the last checkpoint, " + r.saved + ", is as it was"
+		again += ", from that checkpoint (--init)"
+	}
+	var diverged *train.DivergedError
+	switch {
+	case errors.As(err, &diverged):
+		return fmt.Errorf("%w; %s: start again %s, with a lower lr, a longer warmup or without a bad document", err, saved, again)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%w; %s: free some space and run the same command again", err, saved)
+	}
+	return err
+}
+
 // history is what the model says of this run.
 func (r *run) history() checkpoint.TrainingRun {
 	return checkpoint.TrainingRun{
-		Init: r.Config.Init, Seed: r.Config.Seed, Batch: r.Config.Batch, Steps: r.trainer.Done, Documents: r.training.Len(),
+		Init: r.Config.Init, Seed: r.Config.Seed, Batch: r.Config.Batch, Steps: r.trainer.Done,
+		Skipped: r.trainer.Health.Skipped, Documents: r.training.Len(),
 		Compute: string(r.Compute), CPULevel: string(r.Kernels.Level()), Tool: r.Tool,
 		HeldOut: r.state.HeldOut, Stages: r.state.Ended,
 	}
@@ -115,7 +135,8 @@ type run struct {
 	heldOut   *heldOut
 	state     state
 	course    order.Course
-	undecided int // as undecided returned it last
+	undecided int    // as undecided returned it last
+	saved     string // directory of the last good checkpoint, if there is one
 	log       *runLog
 	settings  []byte // Config as JSON: part of the manifest
 }

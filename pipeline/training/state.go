@@ -6,6 +6,7 @@ import (
 	"github.com/any-order/a3/batching"
 	"github.com/any-order/a3/core/checkpoint"
 	"github.com/any-order/a3/core/order"
+	"github.com/any-order/a3/core/train"
 )
 
 // state is what a checkpoint holds of a run beside weights, optimizer and settings: where
@@ -17,6 +18,7 @@ type state struct {
 	HeldOut map[string]float64        `json:"held_out,omitempty"` // losses before the first step
 	Ended   []checkpoint.TrainedStage `json:"ended,omitempty"`    // stages
 	Plateau plateau                   `json:"plateau"`            // of this stage
+	Health  train.Health              `json:"health"`             // of the gradients
 }
 
 // course returns the curriculum with the stages that have ended.

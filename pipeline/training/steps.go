@@ -112,6 +112,7 @@ func (r *run) decide(src source, losses map[string]float64) error {
 	if early || planned {
 		r.state.endStage(c[i].Stage, into, early && !planned, losses)
 		r.course = r.state.course(c)
+		r.trainer.Health.NewStage()
 	}
 	loader, ok := src.(*batching.Loader)
 	if !ok || done != r.undecided {
@@ -215,11 +216,15 @@ func (r *run) evaluate(ctx context.Context) (map[string]float64, error) {
 const heldOutLoss = "held_out/"
 
 func (r *run) save(ctx context.Context, store *checkpoint.Store, p *Progress) (string, error) {
+	r.state.Health = r.trainer.Health
 	cursor, err := json.Marshal(r.state)
 	if err != nil {
 		return "", err
 	}
-	losses := map[string]float64{"train": p.Loss}
+	losses := map[string]float64{}
+	if p.Skipped == "" { // else it may be no number
+		losses["train"] = p.Loss
+	}
 	for name, loss := range p.HeldOut {
 		losses[heldOutLoss+name] = loss
 	}
@@ -234,6 +239,7 @@ func (r *run) save(ctx context.Context, store *checkpoint.Store, p *Progress) (s
 	if err != nil {
 		return "", err
 	}
+	r.saved = dir
 	keep := checkpoint.Retention{Last: r.Config.Keep}
 	if r.Config.KeepBest != "" {
 		keep.Best = heldOutLoss + r.Config.KeepBest
