@@ -2,6 +2,8 @@ package tokenize
 
 import (
 	"bytes"
+	"encoding/json"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +14,7 @@ import (
 
 func BenchmarkEncode(b *testing.B) {
 	text := bytes.Repeat(readTestdata(b, "corpus.txt"), 50)
-	for _, name := range []string{"gpt2", "llama3", "smollm2"} {
+	for _, name := range []string{"gpt2", "llama3", "smollm2", "sentencepiece"} {
 		b.Run(name, func(b *testing.B) {
 			e := loadTestdata(b, name+".json").NewEncoder()
 			var ids []int32
@@ -25,11 +27,47 @@ func BenchmarkEncode(b *testing.B) {
 	}
 }
 
+// The side of benchmarks/compare.py that is ours: the documents in A3_BENCH_TEXTS, a JSON
+// list, with the tokenizer.json in A3_BENCH_TOKENIZER. The caches start empty in each pass,
+// as the library's do in its process; a long stream is a third faster.
+func BenchmarkTexts(b *testing.B) {
+	path := os.Getenv("A3_BENCH_TEXTS")
+	if path == "" {
+		b.Skip("A3_BENCH_TEXTS is not set; see benchmarks/README.md")
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var docs []string
+	if err := json.Unmarshal(data, &docs); err != nil {
+		b.Fatal(err)
+	}
+	tok, err := Load(os.Getenv("A3_BENCH_TOKENIZER"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var texts [][]byte
+	size := 0
+	for _, doc := range docs {
+		texts = append(texts, []byte(doc))
+		size += len(doc)
+	}
+	var ids []int32
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		e := tok.NewEncoder()
+		for _, text := range texts {
+			ids = e.AppendWithSpecials(ids[:0], text)
+		}
+	}
+}
+
 // Words that the caches do not hold: every one is merged.
 func BenchmarkEncodeUncached(b *testing.B) {
 	tok := loadTestdata(b, "llama3.json")
 	e := tok.withoutCaches()
-	ws := words(Llama3, string(readTestdata(b, "corpus.txt")))
+	ws := words(Llama3.splitter(), string(readTestdata(b, "corpus.txt")))
 	b.SetBytes(int64(len(strings.Join(ws, ""))))
 	b.ReportAllocs()
 	for b.Loop() {

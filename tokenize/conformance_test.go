@@ -3,6 +3,7 @@ package tokenize
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -10,56 +11,80 @@ import (
 	"testing"
 )
 
-// TestGPT2Conformance runs the texts that llama.cpp tests tokenizers with through
-// the real GPT-2 vocabulary. The vocabulary is too large for the repository: set
-// A3_DATA to a folder with tokenizers/gpt2_encoder.json, tokenizers/gpt2_vocab.bpe and
-// tokenizers/ggml-vocab-gpt-2.gguf.{inp,out}. The golden files test the same code with
-// small vocabularies.
-func TestGPT2Conformance(t *testing.T) {
-	root := os.Getenv("A3_DATA")
-	if root == "" {
-		t.Skip("A3_DATA is not set: the GPT-2 vocabulary is not in the repository")
+// TestConformance runs the texts that llama.cpp tests tokenizers with through real
+// vocabularies. They are too large for the repository, or may not be in it: A3_TOKENIZERS
+// names a folder with pairs of NAME.gguf.inp and NAME.gguf.out, and beside each NAME.gguf
+// or NAME.json, a tokenizer.json. The golden files test the same code with small vocabularies.
+func TestConformance(t *testing.T) {
+	folder := os.Getenv("A3_TOKENIZERS")
+	if folder == "" {
+		t.Skip("A3_TOKENIZERS is not set: real vocabularies are not in the repository")
 	}
-	read := func(name string) string {
-		data, err := os.ReadFile(filepath.Join(root, "tokenizers", name))
+	inputs, err := filepath.Glob(filepath.Join(folder, "*.gguf.inp"))
+	if err != nil || len(inputs) == 0 {
+		t.Fatalf("A3_TOKENIZERS: no *.gguf.inp in %s (%v)", folder, err)
+	}
+	for _, input := range inputs {
+		path := strings.TrimSuffix(input, ".inp")
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			var tok *Tokenizer
+			if name := strings.TrimSuffix(path, ".gguf") + ".json"; exists(name) {
+				var err error
+				if tok, err = Load(name); err != nil {
+					t.Fatal(err)
+				}
+			} else if exists(path) {
+				tok = readGGUF(t, path)
+			} else {
+				t.Skip("no vocabulary")
+			}
+			conform(t, tok, path)
+		})
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// readGGUF returns the tokenizer of a GGUF file, with the help of Python.
+func readGGUF(t *testing.T, path string) *Tokenizer {
+	t.Helper()
+	interpreter := python(t, "gguf")
+	data, err := exec.CommandContext(t.Context(), interpreter, "testdata/metadata.py", path).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g GGUF
+	if err := json.Unmarshal(data, &g); err != nil {
+		t.Fatal(err)
+	}
+	tok, err := FromGGUF(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// conform checks the answers for the texts of path.inp, in path.out.
+func conform(t *testing.T, tok *Tokenizer, path string) {
+	read := func(suffix string) string {
+		data, err := os.ReadFile(path + suffix)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return string(data)
 	}
-	var vocab map[string]int32
-	if err := json.Unmarshal([]byte(read("gpt2_encoder.json")), &vocab); err != nil {
-		t.Fatal(err)
-	}
-	_, merges, _ := strings.Cut(read("gpt2_vocab.bpe"), "\n") // the first line is a comment
-	file, err := json.Marshal(map[string]any{
-		"added_tokens":  []any{map[string]any{"id": 50256, "content": "<|endoftext|>", "special": true}},
-		"pre_tokenizer": json.RawMessage(formOf(GPT2, literal).preTokenizer),
-		"model":         map[string]any{"vocab": vocab, "merges": strings.Split(strings.TrimSpace(merges), "\n")},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tok, err := Parse(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if eos, ok := tok.EOS(); tok.Vocab() != 50257 || !ok || eos != 50256 {
-		t.Errorf("vocabulary %d, EOS %d %t", tok.Vocab(), eos, ok)
-	}
-	if bos, ok := tok.BOS(); ok {
-		t.Errorf("BOS is %d, want none", bos)
-	}
-
-	texts := strings.Split(read("ggml-vocab-gpt-2.gguf.inp"), "\n__ggml_vocab_test__\n")
-	answers := strings.Split(strings.TrimSuffix(read("ggml-vocab-gpt-2.gguf.out"), "\n"), "\n")
+	texts := strings.Split(read(".inp"), "\n__ggml_vocab_test__\n")
+	answers := strings.Split(strings.TrimSuffix(read(".out"), "\n"), "\n")
 	if texts[len(texts)-1] == "" {
 		texts = texts[:len(texts)-1]
 	}
 	if len(texts) != len(answers) || len(texts) < 40 {
 		t.Fatalf("%d texts, %d answers", len(texts), len(answers))
 	}
-	e := tok.NewEncoder()
+	e, again := tok.NewEncoder(), reparse(t, tok).NewEncoder()
 	for i, text := range texts {
 		var want []int32
 		for _, field := range strings.Fields(answers[i]) {
@@ -69,8 +94,11 @@ func TestGPT2Conformance(t *testing.T) {
 			}
 			want = append(want, int32(id))
 		}
-		if got := e.Append(nil, []byte(text)); !slices.Equal(got, want) {
+		if got := e.AppendDocument(nil, []byte(text)); !slices.Equal(got, want) {
 			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+		if got := again.AppendDocument(nil, []byte(text)); !slices.Equal(got, want) {
+			t.Errorf("%q: as tokenizer.json got %v, want %v", text, got, want)
 		}
 	}
 }

@@ -14,50 +14,49 @@ import (
 	"unicode/utf8"
 )
 
-// python returns an interpreter that has Hugging Face's library: A3_PYTHON or python3.
-func python(t *testing.T) string {
+// python returns an interpreter that has a package: A3_PYTHON or python3. Without one the
+// test is skipped.
+func python(t *testing.T, pkg string) string {
 	t.Helper()
 	name := os.Getenv("A3_PYTHON")
 	if name == "" {
 		name = "python3"
 	}
-	if out, err := exec.CommandContext(t.Context(), name, "-c", "import tokenizers").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), name, "-c", "import "+pkg).CombinedOutput(); err != nil {
 		if os.Getenv("A3_PYTHON") != "" {
 			t.Fatalf("A3_PYTHON: %v: %s", err, out)
 		}
-		t.Skip("no Python with Hugging Face's tokenizers; name one in A3_PYTHON")
+		t.Skipf("no Python with the package %s; name one in A3_PYTHON", pkg)
 	}
 	return name
 }
 
 // TestDifferential compares ids and decoded texts with those of Hugging Face's library
-// on many more texts than golden.json has, for the vocabularies of testdata and for all
-// tokenizer.json files in the folder A3_TOKENIZERS.
+// on many more texts than golden.json has, for the vocabularies of testdata and for those
+// in the folder A3_TOKENIZERS: *.json, each a tokenizer.json, and *.gguf, of which the
+// library reads the tokenizer.json that FromGGUF makes.
 func TestDifferential(t *testing.T) {
-	interpreter := python(t)
+	interpreter := python(t, "tokenizers")
 	g := readGolden(t)
 	files := map[string]string{} // by name
 	for name := range g.IDs {
 		if strings.Contains(name, "sparse") && strings.Contains(name, "sentencepiece") {
 			continue // golden.json has them; every rune would be an unknown one
 		}
-		data, err := g.tokenizer(t, name).JSON()
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(t.TempDir(), "tokenizer.json")
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		files[name] = path
+		files[name] = written(t, g.tokenizer(t, name))
 	}
 	if folder := os.Getenv("A3_TOKENIZERS"); folder != "" {
-		paths, err := filepath.Glob(filepath.Join(folder, "*.json"))
-		if err != nil || len(paths) == 0 {
-			t.Fatalf("A3_TOKENIZERS: no *.json in %s (%v)", folder, err)
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			t.Fatalf("A3_TOKENIZERS: %v", err)
 		}
-		for _, path := range paths {
-			files[filepath.Base(path)] = path
+		for _, entry := range entries {
+			switch name := entry.Name(); filepath.Ext(name) {
+			case ".json":
+				files[name] = filepath.Join(folder, name)
+			case ".gguf":
+				files[name] = written(t, readGGUF(t, filepath.Join(folder, name)))
+			}
 		}
 	}
 	texts := slices.Concat(g.Texts, randomTexts(g.Texts, 3000))
@@ -71,6 +70,20 @@ func TestDifferential(t *testing.T) {
 			}
 		})
 	}
+}
+
+// written returns the path of the tokenizer's tokenizer.json.
+func written(t *testing.T, tok *Tokenizer) string {
+	t.Helper()
+	data, err := tok.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "tokenizer.json")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func compare(t *testing.T, interpreter, path string, texts []string) {

@@ -262,3 +262,44 @@ func TestFromGGUFRefuses(t *testing.T) {
 		})
 	}
 }
+
+// FuzzFromGGUF: no metadata makes FromGGUF panic; what is accepted loses no text that has
+// tokens, and is the same after being written and read again.
+func FuzzFromGGUF(f *testing.F) {
+	pieces := asScoredGGUF(loadTestdata(f, "sentencepiece.json"))
+	bytes := asGGUF(loadTestdata(f, "smollm2.json"), "smollm")
+	f.Add("gpt2", "smollm", "<x>\nab", []byte{3, 1}, "a b", int32(420), byte(1), []byte("ab <x>\xff"))
+	f.Add("gpt2", "llama-bpe", "the\nt", []byte{1, 1}, "", int32(0), byte(0), []byte("the"))
+	f.Add("llama", "default", "▁▁▁\n<y>\n<0x0a>", []byte{1, 4, 6}, "", int32(1), byte(7), []byte("  <y>\n▁"))
+	f.Add("llama", "", "", []byte{}, "", int32(-1), byte(255), []byte(""))
+	f.Fuzz(func(t *testing.T, model, pre, tokens string, types []byte, merges string, id int32, flags byte, text []byte) {
+		g := bytes
+		if model == "llama" {
+			g = pieces
+		}
+		g.Model, g.Pre = model, pre
+		g.Tokens, g.Types, g.Scores = slices.Clone(g.Tokens), slices.Clone(g.Types), slices.Clone(g.Scores)
+		for i, token := range strings.Split(tokens, "\n") {
+			kind := ggufNormal
+			if i < len(types) {
+				kind = int32(int8(types[i]))
+			}
+			g.Tokens, g.Types = append(g.Tokens, token), append(g.Types, kind)
+			g.Scores = append(g.Scores, float32(i)*float32(int8(flags)))
+		}
+		if merges != "" {
+			g.Merges = append(slices.Clone(g.Merges), strings.Split(merges, "\n")...)
+		}
+		flag := func(bit byte) *bool { on := flags&bit != 0; return &on }
+		g.BOS, g.EOS, g.Unknown = &id, &id, &id
+		g.AddBOS, g.AddEOS, g.AddSpacePrefix = flag(1), flag(2), flag(4)
+		tok, err := FromGGUF(g)
+		if err != nil {
+			return
+		}
+		if e := tok.NewEncoder(); tok.symbols.complete() {
+			checkRoundTrip(t, e, text)
+		}
+		checkSame(t, tok, reparse(t, tok), text)
+	})
+}

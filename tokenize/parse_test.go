@@ -23,7 +23,9 @@ type testFile struct {
 		Dropout      any            `json:"dropout"`
 		Prefix       any            `json:"continuing_subword_prefix"`
 		Suffix       any            `json:"end_of_word_suffix"`
+		Unknown      any            `json:"unk_token"`
 		IgnoreMerges bool           `json:"ignore_merges"`
+		ByteFallback bool           `json:"byte_fallback"`
 		Vocab        map[string]any `json:"vocab"`
 		Merges       any            `json:"merges"`
 	} `json:"model"`
@@ -79,11 +81,7 @@ func parseWith(t *testing.T, change func(*testFile)) *Tokenizer {
 	t.Helper()
 	f := newTestFile()
 	change(f)
-	tok, err := Parse(f.marshal(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tok
+	return f.parse(t)
 }
 
 const template = `{"type":"TemplateProcessing","single":[%],"pair":[],"special_tokens":{"<x>":{"id":"<x>","ids":[256],"tokens":["<x>"]},"<y>":{"id":"<y>","ids":[900],"tokens":["<y>"]}}}`
@@ -123,6 +121,7 @@ func TestParseRefuses(t *testing.T) {
 		}, []string{"nested"}},
 		{"type of pre-tokenizer", func(f *testFile) { f.PreTokenizer = 7 }, []string{"pre_tokenizer"}},
 		{"decoder", func(f *testFile) { f.Decoder = raw(`{"type":"Metaspace"}`) }, []string{"decoder", "Metaspace", "ByteLevel"}},
+		{"byte fallback where bytes have no token", func(f *testFile) { delete(f.Model.Vocab, "Ą"); f.Model.ByteFallback = true }, []string{"model.byte_fallback"}},
 		{"model type", func(f *testFile) { f.Model.Type = "Unigram" }, []string{"model.type", "Unigram", "BPE"}},
 		{"dropout", func(f *testFile) { f.Model.Dropout = 0.1 }, []string{"model.dropout", "0.1"}},
 		{"subword prefix", func(f *testFile) { f.Model.Prefix = "##" }, []string{"model.continuing_subword_prefix", "##"}},
@@ -173,6 +172,64 @@ func TestParseRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newTestFile()
+			c.change(f)
+			_, err := Parse(f.marshal(t))
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not mention %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+// SentencePiece vocabularies: what differs from the known forms is named.
+func TestParseRefusesPieces(t *testing.T) {
+	prependOnly := raw(`{"type":"Prepend","prepend":"▁"}`)
+	metaspace := func(options string) json.RawMessage {
+		return raw(`{"type":"Metaspace","replacement":"▁"` + options + `}`)
+	}
+	for _, c := range []struct {
+		name   string
+		change func(f *testFile)
+		want   []string
+	}{
+		{"no normalizer", func(f *testFile) { f.Normalizer = nil }, []string{"pre_tokenizer: null", "Metaspace"}},
+		{"half a normalizer", func(f *testFile) { f.Normalizer = prependOnly }, []string{`normalizer: Prepend("▁") is not supported as a whole`, "Replace"}},
+		{"another prefix", func(f *testFile) {
+			f.Normalizer = raw(strings.Replace(formOf(SentencePiece, prepended).normalizer, `"▁"`, `"_"`, 1))
+		}, []string{`normalizer.normalizers[0]: Prepend("_")`}},
+		{"unknown normalizer", func(f *testFile) {
+			f.Normalizer = raw(`{"type":"Sequence","normalizers":[` + string(prependOnly) + `,{"type":"NFKC"}]}`)
+		}, []string{"normalizer.normalizers[1]", "NFKC"}},
+		{"regular expression", func(f *testFile) {
+			f.Normalizer = raw(`{"type":"Replace","pattern":{"Regex":" "},"content":"▁"}`)
+		}, []string{"normalizer: Replace(", "Regex"}},
+		{"pre-tokenizer beside the normalizer", func(f *testFile) { f.PreTokenizer = metaspace(`,"prepend_scheme":"first","split":false`) }, []string{"pre_tokenizer: Metaspace(", "supported: null"}},
+		{"Metaspace that splits", func(f *testFile) { f.Normalizer, f.PreTokenizer = nil, metaspace("") }, []string{"pre_tokenizer: Metaspace(", "split=true"}},
+		{"Metaspace of old", func(f *testFile) {
+			f.Normalizer, f.PreTokenizer = nil, metaspace(`,"add_prefix_space":false,"prepend_scheme":"never","split":false`)
+		}, []string{"pre_tokenizer: Metaspace(", "add_prefix_space=false"}},
+		{"no decoder", func(f *testFile) { f.Decoder = nil }, []string{"decoder: null", "ByteFallback"}},
+		{"other decoder", func(f *testFile) { f.Decoder = raw(`{"type":"WordPiece"}`) }, []string{"decoder", "WordPiece"}},
+		{"decoder of another form", func(f *testFile) { f.Decoder = raw(unmarkDecoder) }, []string{"decoder: ", "Fuse is not supported as a whole"}},
+		{"decoder that strips more", func(f *testFile) {
+			f.Decoder = raw(strings.Replace(stripDecoder, `"start":1`, `"start":2`, 1))
+		}, []string{"decoder.decoders[3]", "start=2"}},
+		{"ignore_merges", func(f *testFile) { f.Model.IgnoreMerges = true }, []string{"model.ignore_merges"}},
+		{"no byte fallback", func(f *testFile) { f.Model.ByteFallback = false }, []string{"model.byte_fallback"}},
+		{"unknown token outside", func(f *testFile) { f.Model.Unknown = "<none>" }, []string{"model.unk_token", "<none>"}},
+		{"no symbols", func(f *testFile) { f.Model.Vocab = map[string]any{"<unk>": 0, "the": 1} }, []string{"model.vocab", "SentencePiece"}},
+		{"tokens that the normalizer makes equal", func(f *testFile) {
+			f.AddedTokens = []map[string]any{{"id": 258, "content": "a b", "normalized": true}, {"id": 259, "content": "a▁b", "normalized": true}}
+		}, []string{"added_tokens", "258", "259"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := piecesFile([]string{"▁"})
+			f.parse(t) // as it is, it is accepted
 			c.change(f)
 			_, err := Parse(f.marshal(t))
 			if err == nil {
