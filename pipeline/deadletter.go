@@ -49,6 +49,13 @@ func deadLetter(item *Item) connectors.Record {
 	return rec
 }
 
+// Unreadable returns the dead letter of a delivery that its source could not read whole.
+func Unreadable(d *connectors.Delivery) connectors.Record {
+	item := &Item{Delivery: *d}
+	item.fail(StageRead, d.Err)
+	return deadLetter(item)
+}
+
 // withoutErrors leaves out what an earlier job said of a record that was a dead letter.
 func withoutErrors(headers []connectors.Header) []connectors.Header {
 	ofErrors := func(h connectors.Header) bool { return strings.HasPrefix(h.Name, errorHeaders) }

@@ -74,5 +74,8 @@ func (f *jobFlags) run(cmd *cobra.Command, env *Env, args []string) error {
 	if err != nil {
 		return err
 	}
+	if f.embeddedKafka {
+		return runOnEmbeddedKafka(cmd.Context(), env, c, f.quiet)
+	}
 	return runJob(cmd.Context(), env, c, f.quiet)
 }

@@ -131,6 +131,31 @@ func TestKafkaExactlyOnce(t *testing.T) {
 	}
 }
 
+// A job over files passes through the topics of a broker in this process, and gives the
+// same.
+func TestEmbeddedKafka(t *testing.T) {
+	dir := t.TempDir()
+	docs := documents(30)
+	docs[3], docs[20] = `{"id": "bad"}`, `{"id": "worse", "text": 5}`
+	in, dead := writeFile(t, filepath.Join(dir, "in.jsonl"), text(docs)), filepath.Join(dir, "dead.jsonl")
+	flags := []string{"infill", "--model", tinyModel(t), "--in-process"}
+	want := run(t, nil, append(flags, "--quiet", in)...)
+	got := run(t, nil, append(flags, "--embedded-kafka", "--dead-letters", dead, in)...)
+	if got.code != cli.ExitFailed || got.stdout != want.stdout {
+		t.Errorf("exit code %d, other records:\n%s\n%s", got.code, firstDifference(lines(want.stdout), lines(got.stdout)), got.stderr)
+	}
+	if !strings.Contains(got.stderr, "embedded Kafka at 127.0.0.1:") || !strings.Contains(got.stderr, "30 records, 2 failed") {
+		t.Errorf("said\n%s", got.stderr)
+	}
+	if letters := lines(readFile(t, dead)); len(letters) != 2 || !strings.Contains(letters[0], `"origin":"in/0@3"`) {
+		t.Errorf("dead letters %q", letters)
+	}
+	config := writeFile(t, filepath.Join(dir, "job.yaml"), "input: "+in+"\nmodel: "+flags[2]+"\njob: {infill: {}}\nstrategy: {name: confidence, in_process: true}")
+	if r := run(t, nil, "run", "--quiet", "--embedded-kafka", config); r.stdout != want.stdout || strings.Count(r.stderr, "field") != 2 {
+		t.Errorf("a3 run: exit code %d\n%s", r.code, r.stderr)
+	}
+}
+
 // A broken configuration does not send a whole topic to the dead letters.
 func TestTooManyFailures(t *testing.T) {
 	b := newBroker(t)
@@ -151,6 +176,7 @@ func TestKafkaUsage(t *testing.T) {
 		{"--exactly-once kafka://localhost/t?group=g -o kafka://localhost/u", "name a topic for them"},
 		{"--exactly-once kafka://localhost/t?group=g", "standard output cannot take back"},
 		{"--max-failures 10%", "--max-failures is \"10%\"; write MOST/OF"},
+		{"--embedded-kafka kafka://localhost/t?group=g", "has topics of its own"},
 		{"--max-attempts -1", "must not be negative"},
 	} {
 		r := run(t, strings.NewReader(""), append([]string{"infill", "--in-process", "--model", tinyModel(t)}, strings.Fields(c.args)...)...)

@@ -15,6 +15,8 @@ type runFlags struct {
 	set         []string
 	printConfig bool
 	quiet       bool
+
+	embeddedKafka bool
 }
 
 func newRun(env *Env) *cobra.Command {
@@ -48,6 +50,7 @@ Mistakes are all told at once, as by a3 lint. docs/configuration.md has every fi
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.set, "set", "s", nil, "PATH=VALUE: change a field, such as decoding.seed=7 (repeatable)")
 	flags.BoolVar(&f.printConfig, "print-config", false, "print the configuration with all defaults, without secrets, and stop")
+	flags.BoolVar(&f.embeddedKafka, "embedded-kafka", false, embeddedKafkaUsage)
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no summary")
 	return cmd
 }
@@ -71,6 +74,9 @@ func (f *runFlags) run(ctx context.Context, env *Env, path string) error {
 	}
 	if c.Job.Train != nil {
 		return usagef("job train is started by a3 train")
+	}
+	if f.embeddedKafka {
+		return runOnEmbeddedKafka(ctx, env, c, f.quiet)
 	}
 	return runJob(ctx, env, c, f.quiet)
 }
