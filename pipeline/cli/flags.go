@@ -191,16 +191,21 @@ func (f *jobFlags) complete(args []string) (*config.Config, error) {
 	default:
 		return nil, usagef("--cache is %q; use on or off", f.cache)
 	}
-	err = c.Complete()
+	return &c, completeFlags(&c)
+}
+
+// completeFlags completes a configuration that flags made; its problems name them.
+func completeFlags(c *config.Config) error {
+	err := c.Complete()
 	var found config.Problems
 	if !errors.As(err, &found) {
-		return &c, err
+		return err
 	}
 	lines := make([]string, len(found))
 	for i, p := range found {
 		lines[i] = p.About(flagOf(p.Path))
 	}
-	return nil, usagef("%s", strings.Join(lines, "\n    "))
+	return usagef("%s", strings.Join(lines, "\n    "))
 }
 
 func parseOutput(flag, address string, overwrite bool) (config.Output, error) {

@@ -73,7 +73,7 @@ func (f *runFlags) run(ctx context.Context, env *Env, path string) error {
 		return err
 	}
 	if c.Job.Train != nil {
-		return usagef("job train is started by a3 train")
+		return runTraining(ctx, env, c)
 	}
 	if f.embeddedKafka {
 		return runOnEmbeddedKafka(ctx, env, c, f.quiet)

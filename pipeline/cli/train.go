@@ -1,34 +1,24 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"reflect"
-	"slices"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
-	"github.com/any-order/a3/connectors"
-	"github.com/any-order/a3/connectors/file"
-	"github.com/any-order/a3/core/checkpoint"
-	"github.com/any-order/a3/core/kernels"
-	"github.com/any-order/a3/pipeline/infill/record"
+	"github.com/any-order/a3/pipeline/config"
 	"github.com/any-order/a3/pipeline/training"
-	"github.com/any-order/a3/tokenize"
 )
-
-// maxReported is how many bad records are named one by one.
-const maxReported = 10
 
 // trainFlags are the flags of a3 train.
 type trainFlags struct {
 	inputFlags
 	computeFlags
+	watchFlags
 	output, config, curriculum string
 	tokenizer, init            string
 	recordTo, replayOf         string
@@ -77,6 +67,7 @@ The settings and their defaults are printed by --dry-run, as YAML that --config 
 	}
 	f.inputFlags.add(cmd)
 	f.computeFlags.add(cmd)
+	f.watchFlags.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "directory of checkpoints, log and model")
 	flags.StringVar(&f.config, "config", "", "YAML file with the settings")
@@ -172,132 +163,28 @@ func printSettings(w io.Writer, c training.Config) error {
 }
 
 func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
-	ctx := cmd.Context()
-	c, err := f.settings(cmd)
+	settings, err := f.settings(cmd)
 	if err != nil {
 		return err
 	}
 	if f.dryRun {
-		return printSettings(env.Stdout, c)
+		return printSettings(env.Stdout, settings)
 	}
 	if f.output == "" {
 		return usagef("--output is missing: name the directory of the run")
 	}
-	k, compute, err := f.kernels(env)
-	if err != nil {
+	c := config.Default()
+	c.Log.Level = "warn"
+	f.watchFlags.apply(&c)
+	if c.Input, err = f.input(); err != nil {
 		return err
 	}
-	if compute == kernels.Int8 {
-		return usagef("--compute int8 is for models that are only read; train in float32 or bf16")
+	c.Tokenizer, c.Compute = f.tokenizer, f.Compute
+	c.Job.Train = &config.Train{
+		Directory: f.output, Init: f.init, Record: f.recordTo, Replay: f.replayOf, AnyCPU: f.anyCPU, Strict: f.strict, Config: settings,
 	}
-	var initial *checkpoint.Model
-	if f.init != "" {
-		if initial, err = checkpoint.OpenModel(f.init); err != nil {
-			return usagef("--init: %w", err)
-		}
-		defer initial.Close()
-	}
-	texts, err := f.read(ctx, env)
-	if err != nil {
+	if err := completeFlags(&c); err != nil {
 		return err
 	}
-	tok, err := f.vocabulary(ctx, c, initial, texts)
-	if err != nil {
-		return err
-	}
-	corpus, err := training.NewCorpus(ctx, texts, tok)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(env.Stderr, "%d documents, %d tokens, vocabulary %d, CPU level %s, compute %s, %d threads\n", corpus.Len(), corpus.Tokens(), tok.Vocab(), k.Level(), compute, f.threadCount())
-	progress := newTrainProgress(env.status)
-	job := training.Job{
-		Config: c, Corpus: corpus, Tokenizer: tok, Init: initial, Dir: f.output, Threads: f.threadCount(), Kernels: k, Compute: compute,
-		RecordTo: f.recordTo, ReplayOf: f.replayOf, AnyLevel: f.anyCPU, Tool: "a3 " + version(),
-		Start: progress.begin, Report: progress.report,
-		Warn: func(text string) { fmt.Fprintf(env.Stderr, "passed over a damaged checkpoint: %s\n", text) },
-		Stop: env.Stop,
-	}
-	out, err := job.Run(ctx)
-	var mismatch *training.MismatchError
-	if errors.As(err, &mismatch) {
-		return &usageError{err}
-	}
-	if err != nil {
-		return err
-	}
-	progress.summary(out)
-	return nil
-}
-
-// read loads all documents. A bad record is left out and named; with --strict it ends
-// the job.
-func (f *trainFlags) read(ctx context.Context, env *Env) ([]training.Text, error) {
-	if i := slices.IndexFunc(f.inputs, isTopic); i >= 0 {
-		return nil, usagef("input %s is a topic; train reads files", f.inputs[i])
-	}
-	in, err := f.input()
-	if err != nil {
-		return nil, err
-	}
-	src, err := openFiles(env, in.Files)
-	if err != nil {
-		return nil, err
-	}
-	defer src.Close(ctx)
-	opts := record.DefaultOptions()
-	opts.MaxText = file.DefaultMaxRecordBytes // long documents are cut to the model's context
-	bad := 0
-	texts, err := training.ReadTexts(ctx, src, opts, func(o connectors.Origin, err error) error {
-		if f.strict {
-			return fmt.Errorf("%s: %w", o, err)
-		}
-		if bad++; bad <= maxReported {
-			fmt.Fprintf(env.Stderr, "left out %s: %v\n", o, err)
-		}
-		return nil
-	})
-	if bad > maxReported {
-		fmt.Fprintf(env.Stderr, "left out %d records in all\n", bad)
-	}
-	if err == nil && len(texts) == 0 {
-		err = usagef("the inputs hold no document")
-	}
-	return texts, err
-}
-
-// vocabulary returns the tokenizer that the user named, else that of the model to start
-// from or of the run to be resumed, else one that is learned from the documents, which is
-// the same every time.
-func (f *trainFlags) vocabulary(ctx context.Context, c training.Config, initial *checkpoint.Model, texts []training.Text) (*tokenize.Tokenizer, error) {
-	if f.tokenizer != "" {
-		tok, err := tokenize.Load(f.tokenizer)
-		if err != nil {
-			return nil, usagef("--tokenizer: %w", err)
-		}
-		return tok, nil
-	}
-	if initial != nil {
-		tok, err := tokenize.Parse(initial.Tokenizer)
-		if err != nil {
-			return nil, usagef("--init: the model's tokenizer.json: %w", err)
-		}
-		return tok, nil
-	}
-	switch last, _, err := checkpoint.Latest(ctx, f.output); {
-	case err == nil:
-		tok, err := tokenize.Parse(last.Tokenizer)
-		if err != nil {
-			err = fmt.Errorf("checkpoint %s: tokenizer: %w", last.Dir, err)
-		}
-		return tok, errors.Join(err, last.Close())
-	case !errors.Is(err, checkpoint.ErrNoCheckpoint) && !errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	}
-	opts := tokenize.DefaultTrainOptions()
-	opts.Vocab = c.Vocab
-	if err := opts.Validate(); err != nil {
-		return nil, usagef("vocab: %w", err)
-	}
-	return tokenize.Train(ctx, opts, training.Texts(texts))
+	return runTraining(cmd.Context(), env, &c)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -16,6 +17,7 @@ import (
 // elsewhere, for the first and the last step, and where held-out losses were measured.
 type trainProgress struct {
 	w     io.Writer
+	log   *slog.Logger // nil = words
 	every time.Duration
 	start time.Time
 	last  time.Time // of the last line
@@ -37,16 +39,20 @@ func (t *trained) add(p training.Progress) {
 
 func (t *trained) rate() float64 { return float64(t.positions) / max(t.elapsed.Seconds(), 1e-9) }
 
-func newTrainProgress(s *statusLine) *trainProgress {
-	p := &trainProgress{w: s, every: time.Minute, start: time.Now()}
-	if s.terminal {
+func newTrainProgress(env *Env) *trainProgress {
+	p := &trainProgress{w: env.status, log: env.log.Load(), every: time.Minute, start: time.Now()}
+	if env.status.terminal {
 		p.every = 2 * time.Second
 	}
 	return p
 }
 
 func (t *trainProgress) begin(heldOut map[string]float64) {
-	if len(heldOut) > 0 {
+	switch {
+	case len(heldOut) == 0:
+	case t.log != nil:
+		t.log.Info("before the first step", "held_out", heldOut)
+	default:
 		fmt.Fprintf(t.w, "before the first step\n  held out: %s\n", formatLosses(heldOut))
 	}
 }
@@ -62,16 +68,26 @@ func (t *trainProgress) report(p training.Progress) {
 	if time.Since(t.last) < t.every && p.HeldOut == nil && done < p.Steps {
 		return
 	}
+	defer func() { t.last, t.since = time.Now(), trained{} }()
+	if t.log != nil {
+		t.log.Info("progress", "step", done, "steps", p.Steps, "stage", p.Stage, "loss", p.Loss, "norm", p.GradNorm, "lr", p.Rate,
+			"tokens_per_second", t.since.rate(), "held_out", p.HeldOut, "saved", p.Saved)
+		return
+	}
 	eta := time.Since(t.start) / time.Duration(t.taken) * time.Duration(p.Steps-done)
 	fmt.Fprintf(t.w, "step %d/%d  %s  loss %.4f  norm %.2f  lr %.2g  %.0f tokens/s  ETA %s\n",
 		done, p.Steps, p.Stage, p.Loss, p.GradNorm, p.Rate, t.since.rate(), eta.Round(time.Second))
 	if len(p.HeldOut) > 0 {
 		fmt.Fprintf(t.w, "  held out: %s\n", formatLosses(p.HeldOut))
 	}
-	t.last, t.since = time.Now(), trained{}
 }
 
 func (t *trainProgress) summary(out *training.Outcome) {
+	if t.log != nil {
+		t.log.Info("done", "steps", out.Run.Steps, "taken", t.taken, "tokens", t.positions, "seconds", time.Since(t.start).Seconds(),
+			"held_out", out.Run.HeldOut, "model", out.Model)
+		return
+	}
 	if t.taken == 0 {
 		fmt.Fprintf(t.w, "all %d steps were done before\n", out.Run.Steps)
 	} else {

@@ -12,6 +12,7 @@ import (
 	"github.com/any-order/a3/pipeline"
 	"github.com/any-order/a3/pipeline/config"
 	"github.com/any-order/a3/pipeline/telemetry"
+	"github.com/any-order/a3/pipeline/training"
 )
 
 // watchFlags say how a job can be watched.
@@ -67,7 +68,10 @@ func startWatch(env *Env, c *config.Config) (*watch, error) {
 	if c.Log.Format == "json" {
 		env.log.Store(w.logger)
 	}
-	conditions := []string{modelLoaded, inputConnected, outputConnected}
+	conditions := []string{modelLoaded, inputConnected}
+	if c.Job.Train == nil {
+		conditions = append(conditions, outputConnected)
+	}
 	if c.Job.Fills() {
 		conditions = append(conditions, strategyRuns)
 	}
@@ -111,6 +115,15 @@ func (w *watch) loaded(job string, d *decoder) {
 	w.metrics.Running(r)
 }
 
+// trained is told of a step of training, of batches of so many positions.
+func (w *watch) trained(p training.Progress, batch int) {
+	w.health.Met(modelLoaded)
+	w.metrics.Trained(telemetry.Step{
+		Done: p.Step + 1, Steps: p.Steps, Tokens: p.Positions, Fill: float64(p.Positions) / float64(batch),
+		Loss: p.Loss, GradNorm: p.GradNorm, Saved: p.Saved != "", Took: p.Elapsed,
+	})
+}
+
 // batched is told of batches, for jobs.
 func (w *watch) batched(documents, most int) {
 	w.metrics.Batch(documents, float64(documents)/float64(most))
@@ -150,12 +163,20 @@ func (o observer) Done(n pipeline.Note) {
 	o.ModelCalls(n.ModelCalls)
 }
 
-// say tells the user something about the run as a whole: in words, or in the log if it
-// is to be machine-readable.
+// say tells the user something about the command as a whole.
 func (e *Env) say(level slog.Level, text string) {
+	if e.log.Load() == nil {
+		text = "a3: " + text
+	}
+	e.tell(level, "%s", text)
+}
+
+// tell tells the user something: in words, or in the log if it is to be read by machines.
+func (e *Env) tell(level slog.Level, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
 	if log := e.log.Load(); log != nil {
 		log.Log(context.Background(), level, text)
 		return
 	}
-	fmt.Fprintf(e.Stderr, "a3: %s\n", text)
+	fmt.Fprintln(e.Stderr, text)
 }

@@ -205,6 +205,9 @@ func (c *Config) complete() {
 		c.Input.Files.setDefaults()
 		c.Input.Files.Paths = []string{Stdio}
 	}
+	if t := c.Job.Train; t != nil && t.Optimizer.Steps == 0 && !t.Curriculum.Bounded() {
+		t.Optimizer.Steps = training.Default().Optimizer.Steps
+	}
 	if c.Output == (Output{}) && c.Job.Train == nil {
 		c.Output.File = &File{Path: Stdio}
 	}
@@ -219,7 +222,10 @@ func (f *File) setDefaults() {}
 
 func (i *Infill) setDefaults() { i.BlankTokens = infill.DefaultOptions().BlankTokens }
 
-func (t *Train) setDefaults() { t.Config = training.Default() }
+func (t *Train) setDefaults() {
+	t.Config = training.Default()
+	t.Optimizer.Steps = 0 // until somebody says it, or the curriculum
+}
 
 // parse reads an input that is one word: a file, a glob, -, or kafka://...
 func (i *Input) parse(text string) error { return i.Add(text) }

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/any-order/a3/connectors"
+	"github.com/any-order/a3/connectors/file"
+	"github.com/any-order/a3/core/checkpoint"
+	"github.com/any-order/a3/core/kernels"
+	"github.com/any-order/a3/pipeline/config"
+	"github.com/any-order/a3/pipeline/infill/record"
+	"github.com/any-order/a3/pipeline/telemetry"
+	"github.com/any-order/a3/pipeline/training"
+	"github.com/any-order/a3/tokenize"
+)
+
+// maxReported is how many bad records are named one by one.
+const maxReported = 10
+
+// runTraining trains a model. It is the one way to do it, whether flags or a file made the
+// configuration, which is complete.
+func runTraining(ctx context.Context, env *Env, c *config.Config) (err error) {
+	w, err := startWatch(env, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	k, compute, err := openKernels(env, c.Compute)
+	if err != nil {
+		return err
+	}
+	if compute == kernels.Int8 {
+		return usagef("compute type int8 is for models that are only read; train in float32 or bf16")
+	}
+	var initial *checkpoint.Model
+	if dir := c.Job.Train.Init; dir != "" {
+		if initial, err = checkpoint.OpenModel(dir); err != nil {
+			return usagef("model to start from: %w", err)
+		}
+		defer initial.Close()
+	}
+	texts, err := readTexts(ctx, env, c)
+	if err != nil {
+		return err
+	}
+	w.health.Met(inputConnected)
+	tok, err := trainingVocabulary(ctx, c, initial, texts)
+	if err != nil {
+		return err
+	}
+	corpus, err := training.NewCorpus(ctx, texts, tok)
+	if err != nil {
+		return err
+	}
+	threads := threadCount(c.Compute)
+	env.tell(slog.LevelInfo, "%d documents, %d tokens, vocabulary %d, CPU level %s, compute %s, %d threads", corpus.Len(), corpus.Tokens(), tok.Vocab(), k.Level(), compute, threads)
+	w.metrics.Running(telemetry.Run{Job: c.Job.Name(), Version: version(), CPU: string(k.Level()), Compute: string(compute)})
+	w.metrics.TrainingBegan()
+	progress := newTrainProgress(env)
+	t := c.Job.Train
+	job := training.Job{
+		Config: t.Config, Corpus: corpus, Tokenizer: tok, Init: initial, Dir: t.Directory, Threads: threads, Kernels: k, Compute: compute,
+		RecordTo: t.Record, ReplayOf: t.Replay, AnyLevel: t.AnyCPU, Tool: "a3 " + version(),
+		Start: func(heldOut map[string]float64) {
+			w.health.Met(modelLoaded)
+			progress.begin(heldOut)
+		},
+		Report: func(p training.Progress) {
+			w.trained(p, t.Batch)
+			progress.report(p)
+		},
+		Warn: func(text string) { env.tell(slog.LevelWarn, "passed over a damaged checkpoint: %s", text) },
+		Stop: env.Stop,
+	}
+	out, err := job.Run(ctx)
+	var mismatch *training.MismatchError
+	if errors.As(err, &mismatch) {
+		return &usageError{err}
+	}
+	if err != nil {
+		return err
+	}
+	progress.summary(out)
+	return nil
+}
+
+// readTexts loads all documents. A bad record is left out and named; with strict it ends
+// the job.
+func readTexts(ctx context.Context, env *Env, c *config.Config) ([]training.Text, error) {
+	src, err := openFiles(env, c.Input.Files)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close(ctx)
+	opts := record.DefaultOptions()
+	opts.MaxText = file.DefaultMaxRecordBytes // long documents are cut to the model's context
+	bad := 0
+	texts, err := training.ReadTexts(ctx, src, opts, func(o connectors.Origin, err error) error {
+		if c.Job.Train.Strict {
+			return fmt.Errorf("%s: %w", o, err)
+		}
+		if bad++; bad <= maxReported {
+			env.tell(slog.LevelWarn, "left out %s: %v", o, err)
+		}
+		return nil
+	})
+	if bad > maxReported {
+		env.tell(slog.LevelWarn, "left out %d records in all", bad)
+	}
+	if err == nil && len(texts) == 0 {
+		err = usagef("the inputs hold no document")
+	}
+	return texts, err
+}
+
+// trainingVocabulary returns the tokenizer that the user named, else that of the model to start
+// from or of the run to be resumed, else one that is learned from the documents, which is
+// the same every time.
+func trainingVocabulary(ctx context.Context, c *config.Config, initial *checkpoint.Model, texts []training.Text) (*tokenize.Tokenizer, error) {
+	if c.Tokenizer != "" {
+		tok, err := tokenize.Load(c.Tokenizer)
+		if err != nil {
+			return nil, usagef("tokenizer: %w", err)
+		}
+		return tok, nil
+	}
+	if initial != nil {
+		tok, err := tokenize.Parse(initial.Tokenizer)
+		if err != nil {
+			return nil, usagef("model to start from: tokenizer.json: %w", err)
+		}
+		return tok, nil
+	}
+	switch last, _, err := checkpoint.Latest(ctx, c.Job.Train.Directory); {
+	case err == nil:
+		tok, err := tokenize.Parse(last.Tokenizer)
+		if err != nil {
+			err = fmt.Errorf("checkpoint %s: tokenizer: %w", last.Dir, err)
+		}
+		return tok, errors.Join(err, last.Close())
+	case !errors.Is(err, checkpoint.ErrNoCheckpoint) && !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	opts := tokenize.DefaultTrainOptions()
+	opts.Vocab = c.Job.Train.Vocab
+	if err := opts.Validate(); err != nil {
+		return nil, usagef("vocab: %w", err)
+	}
+	return tokenize.Train(ctx, opts, training.Texts(texts))
+}
