@@ -193,22 +193,29 @@ func TestKafkaUsage(t *testing.T) {
 type broker struct {
 	*kfake.Cluster
 	client *kgo.Client
+	login  []kgo.Opt
 	topics int
 }
 
 func newBroker(t *testing.T) *broker {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	return newBrokerWith(t, nil)
+}
+
+// newBrokerWith starts one with further options, of which clients need some too.
+func newBrokerWith(t *testing.T, options []kfake.Opt, login ...kgo.Opt) *broker {
+	t.Helper()
+	cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(1))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	client, err := kgo.NewClient(append(login, kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return &broker{Cluster: cluster, client: client}
+	return &broker{Cluster: cluster, client: client, login: login}
 }
 
 func (b *broker) topic(t *testing.T, partitions int32) string {
@@ -245,7 +252,8 @@ func (b *broker) put(t *testing.T, topic string, recs ...*kgo.Record) {
 // consume reads a topic from its start until it has n records, and what else is there.
 func (b *broker) consume(t *testing.T, topic string, n int) []*kgo.Record {
 	t.Helper()
-	reader, err := kgo.NewClient(kgo.SeedBrokers(b.ListenAddrs()...), kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
+	reader, err := kgo.NewClient(append(b.login, kgo.SeedBrokers(b.ListenAddrs()...), kgo.ConsumeTopics(topic),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()))...)
 	if err != nil {
 		t.Fatal(err)
 	}
