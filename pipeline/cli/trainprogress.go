@@ -62,7 +62,11 @@ func (t *trainProgress) report(p training.Progress) {
 	t.add(p)
 	t.since.add(p)
 	done := p.Step + 1
-	if p.Skipped != "" {
+	switch {
+	case p.Skipped == "":
+	case t.log != nil:
+		t.log.Warn("step skipped", "step", done, "reason", p.Skipped)
+	default:
 		fmt.Fprintf(t.w, "step %d/%d  skipped: %s\n", done, p.Steps, p.Skipped)
 	}
 	if time.Since(t.last) < t.every && p.HeldOut == nil && done < p.Steps {
