@@ -30,7 +30,7 @@ log/slog                            | core batching tokenize connectors/conntest
 
 # One reader of the command line and the environment. The plugin protocol has its
 # handshake in the environment; the oracle's folder is for tests.
-flag os/signal os.Args              | .                       | .ci core/kernels/asmgen decoder-plugins/proto/gen decoder-plugins/sdktest pipeline/cli
+flag os/signal os.Args              | .                       | .ci core/kernels/asmgen decoder-plugins/proto/gen decoder-plugins/sdktest docs/results pipeline/cli
 os.Getenv os.LookupEnv os.Environ os.ExpandEnv os.Setenv os.Unsetenv | . | pipeline/cli decoder-plugins/sdk decoder-plugins/sdktest core/internal/oracle
 os/exec                             | .                       | connectors/kafka/kafkatest decoder-plugins/host decoder-plugins/proto/gen
 

@@ -53,6 +53,9 @@ decoder-plugins/host      | core/seq core/strategy decoder-plugins/internal/... 
 decoder-plugins/sdktest   | core/seq core/strategy decoder-plugins/host decoder-plugins/internal/... decoder-plugins/sdk | google.golang.org/grpc |
 decoder-plugins/builtin   | decoder-plugins/...                    |                                  |
 
+# Pages of results: programs of their own, so that a3 carries no plotting library.
+docs/results              | core/checkpoint                        | github.com/goccy/go-yaml gonum.org/v1/gonum/stat gonum.org/v1/plot |
+
 # What a record is and what a job does with it knows nothing of streams; the stages know
 # the contract of the connectors, not which ones there are; the command line wires.
 pipeline                  | connectors pipeline/infill/record      | golang.org/x/sync                | connectors/memory connectors/file

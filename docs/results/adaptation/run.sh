@@ -2,7 +2,7 @@
 # Runs all that docs/results/adaptation.md reports, one run at a time, into OUT. Killed and
 # started again it goes on where it was; what is done is not done again. Then
 #
-#	go run ./docs/results docs/results/adaptation/page.yaml OUT
+#	go run ./docs/results docs/results/adaptation.yaml OUT
 #
 # writes the page and its plots.
 set -eu
