@@ -12,7 +12,7 @@ import (
 // dealRows is how many rows each thread must have for the documents of a step to be
 // dealt to the threads whole. With fewer rows a pass takes as long as its weights take to
 // be read: then the threads share one pass, so that each weight is read once.
-const dealRows = 32
+const dealRows = 64
 
 // worker is the memory of one computing goroutine.
 type worker struct {

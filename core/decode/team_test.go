@@ -53,8 +53,9 @@ func TestDeal(t *testing.T) {
 	}{
 		{[]int{100}, false},               // a thread would have nothing to do
 		{[]int{1, 1, 1}, false},           // few rows
-		{[]int{40, 40}, true},             //
-		{[]int{10, 10, 10, 40}, true},     // 40 and 30
+		{[]int{40, 40}, false},            // few rows a thread
+		{[]int{70, 70}, true},             //
+		{[]int{25, 25, 25, 90}, true},     // 90 and 75
 		{[]int{300, 10, 10, 10}, false},   // one joins with all its given rows
 		{[]int{300, 290, 10, 10}, true},   //
 		{[]int{100, 100, 100, 1}, true},   // 200 and 101

@@ -10,7 +10,7 @@ import (
 // with many they take rows. Attention is dealt by key/value heads, and blocks of rows.
 
 // shareRows is how many rows a member must have for a pass to be shared by rows.
-const shareRows = 32
+const shareRows = 64
 
 // shareWork is how many multiplications a step of a pass must have for the team to be
 // called: below, handing it out takes longer than half of it.
