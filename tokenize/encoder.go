@@ -41,8 +41,7 @@ func (t *Tokenizer) NewEncoder() *Encoder {
 // at either end. The text may be a piece of a document; its beginning is AppendDocument's.
 func (e *Encoder) Append(dst []int32, text []byte) []int32 {
 	if e.t.def.spacing != literal && bytes.Contains(text, []byte(marker)) {
-		e.spaced = appendUnmarked(e.spaced[:0], text)
-		text = e.spaced
+		text = e.space(text, replaced, false)
 	}
 	return e.appendWords(dst, text)
 }
@@ -80,8 +79,7 @@ func (e *Encoder) appendNormalized(dst []int32, section []byte, first bool) []in
 	}
 	normalizer := e.t.def.spacing.normalizer()
 	if normalizer {
-		e.spaced = e.t.def.spacing.appendSpaced(e.spaced[:0], section, first)
-		section = e.spaced
+		section = e.space(section, e.t.def.spacing, first)
 	}
 	cuts := addedCuts{set: set, text: section}
 	for {
@@ -101,11 +99,21 @@ func (e *Encoder) appendNormalized(dst []int32, section []byte, first bool) []in
 // appendSection appends the ids of a section, all of which is text.
 func (e *Encoder) appendSection(dst []int32, section []byte, first bool) []int32 {
 	if s := e.t.def.spacing; s != literal && len(section) > 0 {
-		e.spaced = s.appendSpaced(e.spaced[:0], section, first)
-		section = e.spaced
+		section = e.space(section, s, first)
 	}
 	return e.appendWords(dst, section)
 }
+
+// space returns a section as BPE is to see it, valid until the next call.
+func (e *Encoder) space(section []byte, s spacing, first bool) []byte {
+	if cap(e.spaced) > maxSpaced && len(section) <= maxSpaced {
+		e.spaced = nil // as with enormous words
+	}
+	e.spaced = s.appendSpaced(e.spaced[:0], section, first)
+	return e.spaced
+}
+
+const maxSpaced = 1 << 18 // bytes
 
 // appendWords appends the ids of text as BPE is to see it.
 func (e *Encoder) appendWords(dst []int32, text []byte) []int32 {
