@@ -186,8 +186,8 @@ const maxPieceWork = 1 << 30
 
 // mergesByScore returns the rules of a SentencePiece vocabulary, which has scores
 // instead: a piece can be merged from any two pieces that spell it, those of greater
-// score first. The order of rules for equal scores is that of Hugging Face's converter:
-// longer left parts first, in characters, then longer right ones, then as found.
+// score first. The order of rules for equal scores is that of Hugging Face's converter
+// (generate_merges): longer left parts first, in characters, then longer right ones.
 func (g *GGUF) mergesByScore(tokens []string) ([]merge, error) {
 	if len(g.Scores) != len(g.Tokens) {
 		return nil, fmt.Errorf("tokenizer.ggml.scores: %d scores for %d tokens", len(g.Scores), len(g.Tokens))
@@ -214,7 +214,7 @@ func (g *GGUF) mergesByScore(tokens []string) ([]merge, error) {
 		if score != score {
 			return nil, fmt.Errorf("tokenizer.ggml.scores[%d] is not a number", id)
 		}
-		start, characters := len(rules), utf8.RuneCountInString(token)
+		characters := utf8.RuneCountInString(token)
 		n := 0
 		for i := range token {
 			if left, right := token[:i], token[i:]; i > 0 {
@@ -226,9 +226,6 @@ func (g *GGUF) mergesByScore(tokens []string) ([]merge, error) {
 			}
 			n++
 		}
-		slices.SortFunc(rules[start:], func(a, b rule) int {
-			return cmp.Or(cmp.Compare(a.left, b.left), cmp.Compare(a.right, b.right))
-		})
 	}
 	slices.SortStableFunc(rules, func(a, b rule) int {
 		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.leftChars, a.leftChars), cmp.Compare(b.rightChars, a.rightChars))

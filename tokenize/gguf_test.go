@@ -137,6 +137,23 @@ func TestFromGGUFMergesByScore(t *testing.T) {
 	checkSame(t, reparse(t, tok), tok, []byte(" the cat </s> x"))
 }
 
+// Pieces of equal scores: first the longer left part, then the longer right one, in characters.
+func TestFromGGUFOrderOfEqualScores(t *testing.T) {
+	var g GGUF
+	for _, token := range []string{"é", "éé", "ééé", "éééé", "a", "aé"} {
+		g.Tokens, g.Scores = append(g.Tokens, token), append(g.Scores, 0)
+	}
+	g.Scores[5] = 1
+	merges, err := g.mergesByScore(g.Tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []merge{{4, 0, 5}, {2, 0, 3}, {1, 1, 3}, {1, 0, 2}, {0, 2, 3}, {0, 1, 2}, {0, 0, 1}}
+	if !slices.Equal(merges, want) {
+		t.Errorf("merges %v, want %v", merges, want)
+	}
+}
+
 func TestFromGGUFSpacePrefix(t *testing.T) {
 	no := false
 	for _, c := range []struct {

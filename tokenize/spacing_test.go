@@ -1,6 +1,7 @@
 package tokenize
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -71,6 +72,15 @@ func TestPieceBytes(t *testing.T) {
 	}
 	if got := tok.TokensStartingWith(' '); len(got) != 2 || got[0] != 33 || got[1] != 257 {
 		t.Errorf("tokens that start with a space: %v", got)
+	}
+}
+
+// A space of the text is a marker when its token is looked up, so that a token " " never
+// is; and a byte's token is the one in upper case.
+func TestPiecesThatAreNotLookedUp(t *testing.T) {
+	tok := piecesFile([]string{"▁", " ", "<0x0a>"}).parse(t)
+	if ids := tok.NewEncoder().Append(nil, []byte(" \n")); !slices.Equal(ids, []int32{257, 11}) {
+		t.Errorf("ids %v, want those of the marker and of <0x0A>", ids)
 	}
 }
 
