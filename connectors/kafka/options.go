@@ -69,6 +69,11 @@ type SourceOptions struct {
 	// not named. For a trainer, whose checkpoint is what counts. nil for no override.
 	From []connectors.Origin
 
+	// OnRebalance, if not nil, is told that partitions came to this worker or left it;
+	// Source.Partitions says which it has. It is called in the middle of a rebalance: it
+	// must not block.
+	OnRebalance func()
+
 	CommitInterval time.Duration // between commits of what is settled
 	SessionTimeout time.Duration // a worker silent for so long is dead
 	// RebalanceTimeout is how long a rebalance waits for a worker to hand over; half

@@ -176,6 +176,7 @@ func (s *Source) groupOptions() []kgo.Opt {
 
 // onAssigned begins an epoch for each new partition.
 func (s *Source) onAssigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+	defer s.tellRebalance(added)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range added[s.opts.Topic] {
@@ -187,15 +188,24 @@ func (s *Source) onAssigned(_ context.Context, _ *kgo.Client, added map[string][
 
 // onRevoked ends epochs and commits for the last time before the partitions move on.
 func (s *Source) onRevoked(ctx context.Context, client *kgo.Client, gone map[string][]int32) {
+	defer s.tellRebalance(gone)
 	s.failIfLasting(s.release(ctx, client, s.take(gone[s.opts.Topic])))
 }
 
 // onLost ends epochs of partitions that others may have already: no commit.
 func (s *Source) onLost(_ context.Context, client *kgo.Client, gone map[string][]int32) {
+	defer s.tellRebalance(gone)
 	s.commitMu.Lock()
 	defer s.commitMu.Unlock()
 	for _, p := range s.take(gone[s.opts.Topic]) {
 		s.drop(client, p)
+	}
+}
+
+// tellRebalance tells the caller of partitions that came or went. Nothing is locked.
+func (s *Source) tellRebalance(moved map[string][]int32) {
+	if s.opts.OnRebalance != nil && len(moved[s.opts.Topic]) > 0 {
+		s.opts.OnRebalance()
 	}
 }
 

@@ -84,7 +84,7 @@ func (e *onEmbedded) sink(topic string) *kafka.SinkOptions {
 
 // feed copies the inputs into the topic of the job.
 func (e *onEmbedded) feed(ctx context.Context) (err error) {
-	src, err := openSource(ctx, e.env, e.config)
+	src, err := openInputs(e.env, e.config)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ func isTopic(address string) bool { return strings.HasPrefix(address, kafka.Pref
 // streams are the ends of a pipeline.
 type streams struct {
 	src        connectors.Source
+	lag        *lagWatch       // nil unless src is a topic
 	sink, dead connectors.Sink // nil if there is a transactor
 	transactor connectors.Transactor
 	journal    *journal.Journal // nil for none
@@ -56,7 +57,7 @@ func openStreams(ctx context.Context, env *Env, c *config.Config, id runIdentity
 			err = errors.Join(err, s.close(ctx))
 		}
 	}()
-	if s.src, err = openSource(ctx, env, c); err != nil {
+	if err = s.openSource(ctx, env, c, w); err != nil {
 		return s, err
 	}
 	w.health.Met(inputConnected)
@@ -118,25 +119,35 @@ func openTransactor(ctx context.Context, src *kafka.Source, out, dead kafka.Sink
 	return t, nil
 }
 
-func openSource(ctx context.Context, env *Env, c *config.Config) (connectors.Source, error) {
-	if c.Input.Kafka != nil {
-		src, err := kafka.OpenSource(ctx, *c.Input.Kafka)
+func (s *streams) openSource(ctx context.Context, env *Env, c *config.Config, w *watch) error {
+	if c.Input.Kafka == nil {
+		src, err := openInputs(env, c)
 		if err != nil {
-			return nil, err // not a nil *kafka.Source in the interface
+			return err // not a nil *file.Source in the interface
 		}
-		return src, nil
+		s.src = src
+		return nil
 	}
+	o := *c.Input.Kafka
+	lag := newLagWatch(w, &o)
+	src, err := kafka.OpenSource(ctx, o)
+	if err != nil {
+		return err
+	}
+	lag.follow(src)
+	s.src, s.lag = src, lag
+	return nil
+}
+
+// openInputs opens the files that a job reads; its outputs are none of them.
+func openInputs(env *Env, c *config.Config) (*file.Source, error) {
 	var outputs []string
 	for _, out := range []*config.Output{&c.Output, c.DeadLetters} {
 		if out != nil && out.File != nil && !out.ToStdout() {
 			outputs = append(outputs, out.File.Path)
 		}
 	}
-	src, err := openFiles(env, c.Input.Files, outputs...)
-	if err != nil {
-		return nil, err
-	}
-	return src, nil
+	return openFiles(env, c.Input.Files, outputs...)
 }
 
 // openFiles opens inputs with the file connector. None of them may be in exclude.
@@ -202,6 +213,9 @@ func (s *streams) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	var err error
+	if s.lag != nil {
+		s.lag.close()
+	}
 	for _, c := range []interface{ Close(context.Context) error }{s.sink, s.dead, s.transactor, s.src} {
 		if c != nil {
 			err = errors.Join(err, c.Close(ctx))

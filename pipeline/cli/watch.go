@@ -45,6 +45,8 @@ const (
 	strategyRuns    = "strategy"
 	inputConnected  = "input"
 	outputConnected = "output"
+
+	partitionsAssigned = "partitions" // of a topic; a worker without any has nothing to do
 )
 
 // watch is what watches a job while it runs.
@@ -74,6 +76,9 @@ func startWatch(env *Env, c *config.Config) (*watch, error) {
 	}
 	if c.Job.Fills() {
 		conditions = append(conditions, strategyRuns)
+	}
+	if c.Input.Kafka != nil {
+		conditions = append(conditions, partitionsAssigned)
 	}
 	w.health = telemetry.NewHealth(conditions...)
 	if c.Metrics.Address != "" {

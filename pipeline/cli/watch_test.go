@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/any-order/a3/pipeline/cli"
 )
@@ -113,6 +114,65 @@ func TestWatchedJob(t *testing.T) {
 		t.Errorf("exit code %d", got)
 	}
 	feed.Close()
+}
+
+// A worker of a group is ready when it has partitions, and says how far behind it is.
+func TestWatchedWorker(t *testing.T) {
+	b := newBroker(t)
+	source, sink := b.topic(t, 2), b.topic(t, 1)
+	logs, log := io.Pipe()
+	stop, code := make(chan struct{}), make(chan int, 1)
+	go func() {
+		code <- cli.Run(t.Context(), cli.Env{
+			Args: []string{"infill", b.address(source) + "?group=a3&instance=none", "-o", b.address(sink), "--model", tinyModel(t), "--in-process",
+				"--metrics-addr", ":0", "--log-format", "json", "--log-level", "info"},
+			Stdout: io.Discard, Stderr: log, Environ: environ(), Stop: stop,
+		})
+		log.Close()
+	}()
+	lines := bufio.NewScanner(logs)
+	if !lines.Scan() {
+		t.Fatal("no log")
+	}
+	var serving logLine
+	if err := json.Unmarshal(lines.Bytes(), &serving); err != nil {
+		t.Fatal(err)
+	}
+	go io.Copy(io.Discard, logs)
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	get := func(path string) (int, string) {
+		t.Helper()
+		resp, err := client.Get("http://" + serving.Address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	late := time.After(30 * time.Second)
+	for status, why := get("/readyz"); status != 200; status, why = get("/readyz") {
+		select {
+		case <-late:
+			t.Fatalf("not ready: %s", why)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	_, metrics := get("/metrics")
+	if n := value(t, metrics, "a3_partitions_assigned"); n != 2 {
+		t.Errorf("%v partitions", n)
+	}
+	if n := value(t, metrics, "a3_rebalance_total"); n < 1 {
+		t.Errorf("%v rebalances", n)
+	}
+	close(stop)
+	if got := <-code; got != cli.ExitOK { // a topic has no end: to be stopped is its normal end
+		t.Errorf("exit code %d", got)
+	}
 }
 
 // value returns a metric's value, 0 if it is not there.

@@ -110,11 +110,11 @@ func (m *Metrics) Unassigned(topic string, partition int32) {
 	m.gauges[consumerLag].DeleteLabelValues(topic, strconv.Itoa(int(partition)))
 }
 
-// Rebalanced is told that partitions came or went, and how many there are now.
-func (m *Metrics) Rebalanced(assigned int) {
-	m.counters[rebalances].WithLabelValues().Inc()
-	m.gauges[partitions].WithLabelValues().Set(float64(assigned))
-}
+// Rebalanced is told that partitions came or went.
+func (m *Metrics) Rebalanced() { m.counters[rebalances].WithLabelValues().Inc() }
+
+// Assigned is told how many partitions this worker has.
+func (m *Metrics) Assigned(n int) { m.gauges[partitions].WithLabelValues().Set(float64(n)) }
 
 // PluginRestarted is told that a strategy was started again after a failure.
 func (m *Metrics) PluginRestarted(plugin string) {
