@@ -98,9 +98,11 @@ func (l *launcher) launchProcess(ctx context.Context) (_ instance, err error) {
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: l.sockets.path},
 		SyncStdout:       &lineWriter{log: l.output.line},
 		SyncStderr:       &lineWriter{log: l.output.line},
-		GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
-			grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage),
-		)},
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
+			// Fixed windows: else gRPC measures the connection, with a ping for each message.
+			grpc.WithInitialWindowSize(wire.Window), grpc.WithInitialConnWindowSize(wire.Window),
+		},
 	})
 	p := &pluginProcess{client: client, run: run, grace: l.options.StopTimeout, output: l.output}
 	defer func() {

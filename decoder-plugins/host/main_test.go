@@ -195,11 +195,6 @@ func fixtureOrder(id uint64) []int32 {
 	return order
 }
 
-// pid returns the process id of the running instance.
-func (p *Plugin) pid() int {
-	return p.supervisor.current.(*pluginProcess).run.process.cmd.Process.Pid
-}
-
 // hostUntilKilled opens a plugin, prints its process id and waits for the end.
 func hostUntilKilled(spec string) {
 	p, err := Open(context.Background(), spec, Options{Self: self(), Builtins: fixtures()})
@@ -207,6 +202,6 @@ func hostUntilKilled(spec string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Println(p.pid())
+	fmt.Println(p.PID())
 	select {}
 }

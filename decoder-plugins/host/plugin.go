@@ -180,6 +180,16 @@ func (p *Plugin) Close() error {
 	return p.launcher.release()
 }
 
+// PID returns the id of the running process, 0 if there is none.
+func (p *Plugin) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i, ok := p.supervisor.current.(*pluginProcess); ok {
+		return i.run.process.cmd.Process.Pid
+	}
+	return 0
+}
+
 // Restart ends the process. The next call starts another, which goes on where this one
 // was: documents in flight are introduced to it, with their states.
 func (p *Plugin) Restart(ctx context.Context) error {

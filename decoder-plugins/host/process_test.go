@@ -41,7 +41,7 @@ func TestSignals(t *testing.T) {
 			o.OnRestart = r.on
 			o.CallTimeout = 500 * time.Millisecond
 			p := open(t, "faulty", o)
-			victim := p.pid()
+			victim := p.PID()
 			got, err := fill(t.Context(), p.Strategy(), 4, func(step int) {
 				if step == 3 {
 					send(t, victim, c.signal)
@@ -107,7 +107,7 @@ func TestCloseStopped(t *testing.T) {
 	o := options(t)
 	o.StopTimeout = 100 * time.Millisecond
 	p := open(t, "faulty", o)
-	victim := p.pid()
+	victim := p.PID()
 	send(t, victim, syscall.SIGSTOP)
 	begin := time.Now()
 	if err := p.Close(); err != nil {

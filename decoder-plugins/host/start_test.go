@@ -201,7 +201,7 @@ func TestRestart(t *testing.T) {
 	o := options(t)
 	o.OnRestart = r.on
 	p := open(t, "faulty", o)
-	first := p.pid()
+	first := p.PID()
 	got, err := fill(t.Context(), p.Strategy(), 3, func(step int) {
 		if step%2 == 1 {
 			if err := p.Restart(t.Context()); err != nil {
@@ -213,8 +213,8 @@ func TestRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFilled(t, got)
-	if p.pid() == first || len(r.causes) != 0 {
-		t.Errorf("process %d after %d, failures %v", p.pid(), first, r.causes)
+	if p.PID() == first || len(r.causes) != 0 {
+		t.Errorf("process %d after %d, failures %v", p.PID(), first, r.causes)
 	}
 	if err := p.Close(); err != nil {
 		t.Error(err)

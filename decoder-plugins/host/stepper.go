@@ -20,7 +20,8 @@ type stepper struct {
 
 	// All guarded by Plugin.mu.
 	documents  map[uint64]*document
-	generation int // of the instance that knows the documents marked begun
+	generation int                // of the instance that knows the documents marked begun
+	whole      *strategy.Decision // about all documents of the current batch, by one attempt; nil = there were more
 }
 
 // document is one that was begun and not ended.
@@ -103,6 +104,7 @@ func (s *stepper) Next(ctx context.Context, obs *strategy.Observation) (*strateg
 
 	parts := make([]strategy.Choice, len(obs.Doc)) // the zero one belongs to a failed document
 	batch := isolation{supervisor: s.supervisor}
+	s.whole = nil
 	batch.try = func(ctx context.Context, i instance, part []int) (map[int]error, error) {
 		if err := s.introduce(ctx, i, obs, part, &batch); err != nil {
 			return nil, err
@@ -116,10 +118,15 @@ func (s *stepper) Next(ctx context.Context, obs *strategy.Observation) (*strateg
 	if err := batch.run(ctx, upTo(len(obs.Doc))); err != nil {
 		return nil, err
 	}
-	decision := &strategy.Decision{}
+	decision := s.whole
+	if decision == nil {
+		decision = &strategy.Decision{}
+		for d := range parts {
+			decision.Append(parts[d])
+		}
+	}
 	for d, id := range obs.Doc {
-		s.documents[id].ledger.Apply(parts[d])
-		decision.Append(parts[d])
+		s.documents[id].ledger.Apply(decision.At(d))
 	}
 	return decision, batchError(batch.failed, func(d int) uint64 { return obs.Doc[d] })
 }
@@ -178,16 +185,25 @@ func (s *stepper) decide(ctx context.Context, i instance, obs *strategy.Observat
 		return nil, err
 	}
 	refused := make(map[int]error)
+	all := len(part) == len(parts) // of the first attempt, as nearly always
 	for k, d := range part {
 		if batch.failed[d] != nil {
+			all = false
 			continue
 		}
 		choice := decision.At(k)
 		if err := s.documents[obs.Doc[k]].ledger.Check(name, obs, k, choice, s.options.Vocab); err != nil {
 			refused[d] = err
-			continue
 		}
-		parts[d] = choice.Clone() // the instance may use its memory again in the next attempt
+	}
+	if all && len(refused) == 0 {
+		s.whole = decision
+		return nil, nil
+	}
+	for k, d := range part {
+		if batch.failed[d] == nil && refused[d] == nil {
+			parts[d] = decision.At(k).Clone() // the instance may use its memory again in the next attempt
+		}
 	}
 	return refused, nil
 }

@@ -46,6 +46,8 @@ func Main(constructor New, info Info) {
 			return grpc.NewServer(append(options,
 				grpc.MaxRecvMsgSize(wire.MaxMessage), // the default of 4 MiB is less than a large batch
 				grpc.MaxSendMsgSize(wire.MaxMessage),
+				grpc.InitialWindowSize(wire.Window),
+				grpc.InitialConnWindowSize(wire.Window),
 				grpc.StatsHandler(host),
 			)...)
 		},

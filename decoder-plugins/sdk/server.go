@@ -71,7 +71,7 @@ func (s *server) Session(stream grpc.BidiStreamingServer[pb.Request, pb.Response
 	if err != nil {
 		return status.Error(codes.Internal, err.Error())
 	}
-	c := conversation{instance: instance, memory: make(wire.Memory)}
+	c := conversation{instance: instance, memory: wire.NewMemory()}
 	for batch := uint64(1); ; batch++ {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -97,7 +97,7 @@ func (s *server) Session(stream grpc.BidiStreamingServer[pb.Request, pb.Response
 // conversation is one session.
 type conversation struct {
 	instance Instance
-	memory   wire.Memory
+	memory   *wire.Memory
 }
 
 // answer hands one request to the instance. The error ends the stream: the request

@@ -122,7 +122,7 @@ func observation(ids ...uint64) *pb.Request_Next {
 		o.Position = append(o.Position, 0)
 		o.Offset = append(o.Offset, int32(i+1))
 	}
-	return &pb.Request_Next{Next: wire.EncodeObservation(o, nil)}
+	return &pb.Request_Next{Next: wire.EncodeObservation(o, wire.NewMemory())}
 }
 
 func TestSessionNeedsConfigure(t *testing.T) {

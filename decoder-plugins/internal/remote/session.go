@@ -33,14 +33,14 @@ type Session struct {
 	ctx     context.Context // of the stream; its cause is why the stream was ended
 	cancel  context.CancelCauseFunc
 	batch   uint64 // id of the last request
-	memory  wire.Memory
+	memory  *wire.Memory
 	broken  bool
 }
 
 // Open starts a session with a configured plugin. The context covers the opening
 // alone.
 func Open(ctx context.Context, conn grpc.ClientConnInterface, spec strategy.Spec, timeout time.Duration) (*Session, error) {
-	s := &Session{spec: spec, timeout: timeout, memory: make(wire.Memory)}
+	s := &Session{spec: spec, timeout: timeout, memory: wire.NewMemory()}
 	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	err := s.guard(ctx, func() (err error) {
 		s.stream, err = pb.NewStrategyClient(conn).Session(s.ctx)

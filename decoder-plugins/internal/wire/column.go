@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 func packInt32(v []int32) []byte {
@@ -29,14 +30,54 @@ func packUint64[T ~uint64](v []T) []byte {
 	return b
 }
 
-// packPositions packs positions as uint16 if all fit, which halves the column that
-// every observation has.
-func packPositions(v []int32) []byte {
-	b := make([]byte, 2*len(v))
+// packer packs columns behind one another, in memory that is used again for the next
+// message: gRPC has copied a message when its Send returns.
+type packer struct{ buf []byte }
+
+// take returns room for n bytes.
+func (p *packer) take(n int) []byte {
+	if len(p.buf)+n > cap(p.buf) {
+		p.buf = make([]byte, 0, max(2*cap(p.buf), n, 4096)) // what was packed before stays where it is
+	}
+	at := len(p.buf)
+	p.buf = p.buf[:at+n]
+	return p.buf[at : at+n : at+n]
+}
+
+func (p *packer) int32s(v []int32) []byte {
+	b := p.take(4 * len(v))
 	for i, x := range v {
+		binary.LittleEndian.PutUint32(b[4*i:], uint32(x))
+	}
+	return b
+}
+
+func (p *packer) float32s(v []float32) []byte {
+	b := p.take(4 * len(v))
+	for i, x := range v {
+		binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(x))
+	}
+	return b
+}
+
+func (p *packer) uint64s(v []uint64) []byte {
+	b := p.take(8 * len(v))
+	for i, x := range v {
+		binary.LittleEndian.PutUint64(b[8*i:], x)
+	}
+	return b
+}
+
+// positions packs positions as uint16 if all fit, which halves the column that every
+// observation has.
+func (p *packer) positions(v []int32) []byte {
+	for _, x := range v {
 		if x > math.MaxUint16 {
-			return packInt32(v)
+			return p.int32s(v)
 		}
+	}
+	b := p.take(2 * len(v))
+	for i, x := range v {
 		binary.LittleEndian.PutUint16(b[2*i:], uint16(x))
 	}
 	return b
@@ -70,19 +111,25 @@ func (r *reader) size(field string, b []byte, width, want int) int {
 }
 
 func (r *reader) int32s(field string, b []byte, want int) []int32 {
-	v := make([]int32, r.size(field, b, 4, want))
+	return r.int32sTo(nil, field, b, want)
+}
+
+// int32sTo reads into the memory of a column that is not needed any more.
+func (r *reader) int32sTo(to []int32, field string, b []byte, want int) []int32 {
+	n := r.size(field, b, 4, want)
+	v := slices.Grow(to[:0], n)[:n]
 	for i := range v {
 		v[i] = int32(binary.LittleEndian.Uint32(b[4*i:]))
 	}
 	return v
 }
 
-// positions reads what packPositions packed.
-func (r *reader) positions(field string, b []byte, want int) []int32 {
+// positionsTo reads what packer.positions packed.
+func (r *reader) positionsTo(to []int32, field string, b []byte, want int) []int32 {
 	if len(b) != 2*want {
-		return r.int32s(field, b, want)
+		return r.int32sTo(to, field, b, want)
 	}
-	v := make([]int32, want)
+	v := slices.Grow(to[:0], want)[:want]
 	for i := range v {
 		v[i] = int32(binary.LittleEndian.Uint16(b[2*i:]))
 	}
@@ -91,10 +138,14 @@ func (r *reader) positions(field string, b []byte, want int) []int32 {
 
 // column reads int32s that may be absent.
 func (r *reader) column(field string, b []byte, want int) []int32 {
+	return r.columnTo(nil, field, b, want)
+}
+
+func (r *reader) columnTo(to []int32, field string, b []byte, want int) []int32 {
 	if len(b) == 0 {
 		return nil
 	}
-	return r.int32s(field, b, want)
+	return r.int32sTo(to, field, b, want)
 }
 
 // listing reads the offsets of a list of a decision and its length; both may be absent.
@@ -107,6 +158,10 @@ func (r *reader) listing(field string, offset []byte, n, total int) []int32 {
 
 // float32s returns nil for an empty column, which is one not subscribed to.
 func (r *reader) float32s(field string, b []byte, want int) []float32 {
+	return r.float32sTo(nil, field, b, want)
+}
+
+func (r *reader) float32sTo(to []float32, field string, b []byte, want int) []float32 {
 	if len(b) == 0 {
 		return nil
 	}
@@ -114,7 +169,7 @@ func (r *reader) float32s(field string, b []byte, want int) []float32 {
 	if n == 0 {
 		return nil
 	}
-	v := make([]float32, n)
+	v := slices.Grow(to[:0], n)[:n]
 	for i := range v {
 		v[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
 	}
@@ -122,7 +177,12 @@ func (r *reader) float32s(field string, b []byte, want int) []float32 {
 }
 
 func (r *reader) uint64s(field string, b []byte, want int) []uint64 {
-	v := make([]uint64, r.size(field, b, 8, want))
+	return r.uint64sTo(nil, field, b, want)
+}
+
+func (r *reader) uint64sTo(to []uint64, field string, b []byte, want int) []uint64 {
+	n := r.size(field, b, 8, want)
+	v := slices.Grow(to[:0], n)[:n]
 	for i := range v {
 		v[i] = binary.LittleEndian.Uint64(b[8*i:])
 	}

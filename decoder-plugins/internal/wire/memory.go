@@ -11,7 +11,18 @@ import (
 // Memory is what the plugin's end of a session has of the documents in flight, by id. Both
 // ends keep one, and both are the same after each answer: so the host sends states and
 // tokens only when they are others. A new session starts with none.
-type Memory map[uint64]*remembered
+//
+// It also holds the columns of the last message, which are used again for the next one: a
+// step of many documents would otherwise leave some 60 KiB of garbage.
+type Memory struct {
+	docs map[uint64]*remembered
+	out  []byte               // packed columns of the message sent last
+	in   strategy.Observation // the observation received last
+	at   []*remembered        // its documents
+}
+
+// NewMemory returns the memory of a new session.
+func NewMemory() *Memory { return &Memory{docs: make(map[uint64]*remembered)} }
 
 type remembered struct {
 	state  []byte  // empty = none
@@ -20,41 +31,41 @@ type remembered struct {
 }
 
 // Begin takes introductions.
-func (m Memory) Begin(docs []strategy.Document) {
+func (m *Memory) Begin(docs []strategy.Document) {
 	for _, d := range docs {
-		m[d.ID] = &remembered{tokens: slices.Clone(d.Tokens)}
+		m.docs[d.ID] = &remembered{tokens: slices.Clone(d.Tokens)}
 	}
 }
 
 // End forgets documents.
-func (m Memory) End(ids []uint64) {
+func (m *Memory) End(ids []uint64) {
 	for _, id := range ids {
-		delete(m, id)
+		delete(m.docs, id)
 	}
 }
 
 // Doubt says that the other end may have other states of the documents: they are told
 // again.
-func (m Memory) Doubt(ids []uint64) {
+func (m *Memory) Doubt(ids []uint64) {
 	for _, id := range ids {
-		if r := m[id]; r != nil {
+		if r := m.docs[id]; r != nil {
 			r.unsure = true
 		}
 	}
 }
 
 // remember takes a state that a decision told.
-func (m Memory) remember(id uint64, state []byte) {
-	if r := m[id]; r != nil {
+func (m *Memory) remember(id uint64, state []byte) {
+	if r := m.docs[id]; r != nil {
 		r.state, r.unsure = append(r.state[:0], state...), false
 	}
 }
 
 // tell adds to a message what the receiver does not have of the observation.
-func (m Memory) tell(o *strategy.Observation, to *pb.Observation) {
+func (m *Memory) tell(o *strategy.Observation, to *pb.Observation) {
 	var offset, position, token []int32
 	for d, id := range o.Doc {
-		r := m[id]
+		r := m.docs[id]
 		if r == nil {
 			continue // not introduced: the receiver says so
 		}
@@ -80,10 +91,11 @@ func (m Memory) tell(o *strategy.Observation, to *pb.Observation) {
 }
 
 // recall adds to an observation what the memory has and the message tells.
-func (m Memory) recall(r *reader, from *pb.Observation, o *strategy.Observation, text bool) {
-	docs := make([]*remembered, len(o.Doc))
+func (m *Memory) recall(r *reader, from *pb.Observation, o *strategy.Observation, text bool) {
+	m.at = slices.Grow(m.at[:0], len(o.Doc))[:len(o.Doc)]
+	docs := m.at
 	for d, id := range o.Doc {
-		if docs[d] = m[id]; docs[d] == nil {
+		if docs[d] = m.docs[id]; docs[d] == nil {
 			r.fail("document %d was not introduced", id)
 			return
 		}

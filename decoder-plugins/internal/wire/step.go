@@ -6,16 +6,18 @@ import (
 )
 
 // EncodeObservation packs an observation for a receiver that has the given memory, and
-// notes what it is told.
-func EncodeObservation(o *strategy.Observation, memory Memory) *pb.Observation {
+// notes what it is told. The message is valid until the next one.
+func EncodeObservation(o *strategy.Observation, memory *Memory) *pb.Observation {
+	p := packer{memory.out[:0]}
 	m := &pb.Observation{
-		Doc: packUint64(o.Doc), Step: packInt32(o.Step), Remain: packInt32(o.Remain),
-		Offset: packInt32(o.Offset), Position: packPositions(o.Position),
-		Token: packInt32(o.Token), Prob: packFloat32(o.Prob), MaxProb: packFloat32(o.MaxProb),
-		Entropy: packFloat32(o.Entropy), Margin: packFloat32(o.Margin),
-		TopToken: packInt32(o.TopToken), TopLogProb: packFloat32(o.TopLogProb),
-		Accepted: packInt32(o.Accepted),
+		Doc: p.uint64s(o.Doc), Step: p.int32s(o.Step), Remain: p.int32s(o.Remain),
+		Offset: p.int32s(o.Offset), Position: p.positions(o.Position),
+		Token: p.int32s(o.Token), Prob: p.float32s(o.Prob), MaxProb: p.float32s(o.MaxProb),
+		Entropy: p.float32s(o.Entropy), Margin: p.float32s(o.Margin),
+		TopToken: p.int32s(o.TopToken), TopLogProb: p.float32s(o.TopLogProb),
+		Accepted: p.int32s(o.Accepted),
 	}
+	memory.out = p.buf
 	for _, k := range o.Kind {
 		m.Kind = append(m.Kind, byte(k))
 	}
@@ -24,25 +26,27 @@ func EncodeObservation(o *strategy.Observation, memory Memory) *pb.Observation {
 }
 
 // DecodeObservation unpacks an observation under a specification and adds what the
-// memory has. Positions ascend within a document.
-func DecodeObservation(m *pb.Observation, spec strategy.Spec, memory Memory) (*strategy.Observation, error) {
+// memory has. Positions ascend within a document. The result is valid until the next one.
+func DecodeObservation(m *pb.Observation, spec strategy.Spec, memory *Memory) (*strategy.Observation, error) {
 	r := reader{message: "Observation"}
-	o := &strategy.Observation{Doc: r.uint64s("doc", m.GetDoc(), -1)}
-	o.Step = r.int32s("step", m.GetStep(), len(o.Doc))
-	o.Remain = r.int32s("remain", m.GetRemain(), len(o.Doc))
-	o.Offset = r.int32s("offset", m.GetOffset(), len(o.Doc)+1)
+	o := &memory.in
+	old := *o
+	*o = strategy.Observation{Doc: r.uint64sTo(old.Doc, "doc", m.GetDoc(), -1)}
+	o.Step = r.int32sTo(old.Step, "step", m.GetStep(), len(o.Doc))
+	o.Remain = r.int32sTo(old.Remain, "remain", m.GetRemain(), len(o.Doc))
+	o.Offset = r.int32sTo(old.Offset, "offset", m.GetOffset(), len(o.Doc)+1)
 	if r.err != nil {
 		return nil, r.err
 	}
 	rows := max(int(o.Offset[len(o.Doc)]), 0)
-	o.Position = r.positions("position", m.GetPosition(), rows)
-	o.Token = r.column("token", m.GetToken(), rows)
-	o.Prob = r.float32s("prob", m.GetProb(), rows)
-	o.MaxProb = r.float32s("max_prob", m.GetMaxProb(), rows)
-	o.Entropy = r.float32s("entropy", m.GetEntropy(), rows)
-	o.Margin = r.float32s("margin", m.GetMargin(), rows)
-	o.TopToken = r.column("top_token", m.GetTopToken(), rows*spec.Top)
-	o.TopLogProb = r.float32s("top_log_prob", m.GetTopLogProb(), rows*spec.Top)
+	o.Position = r.positionsTo(old.Position, "position", m.GetPosition(), rows)
+	o.Token = r.columnTo(old.Token, "token", m.GetToken(), rows)
+	o.Prob = r.float32sTo(old.Prob, "prob", m.GetProb(), rows)
+	o.MaxProb = r.float32sTo(old.MaxProb, "max_prob", m.GetMaxProb(), rows)
+	o.Entropy = r.float32sTo(old.Entropy, "entropy", m.GetEntropy(), rows)
+	o.Margin = r.float32sTo(old.Margin, "margin", m.GetMargin(), rows)
+	o.TopToken = r.columnTo(old.TopToken, "top_token", m.GetTopToken(), rows*spec.Top)
+	o.TopLogProb = r.float32sTo(old.TopLogProb, "top_log_prob", m.GetTopLogProb(), rows*spec.Top)
 	o.Accepted = r.column("accepted", m.GetAccepted(), len(o.Doc))
 	for _, k := range m.GetKind() {
 		if k > byte(strategy.Checked) {
@@ -72,7 +76,7 @@ func DecodeObservation(m *pb.Observation, spec strategy.Spec, memory Memory) (*s
 
 // EncodeDecision packs a decision about the documents with the given ids, and notes the
 // states that it tells.
-func EncodeDecision(dec *strategy.Decision, ids []uint64, memory Memory) *pb.Decision {
+func EncodeDecision(dec *strategy.Decision, ids []uint64, memory *Memory) *pb.Decision {
 	m := &pb.Decision{
 		CommitOffset: packInt32(dec.CommitOffset), Commit: packInt32(dec.Commit), Token: packInt32(dec.Token),
 		ProposeOffset: packInt32(dec.ProposeOffset), Propose: packInt32(dec.Propose),
@@ -101,7 +105,7 @@ func EncodeDecision(dec *strategy.Decision, ids []uint64, memory Memory) *pb.Dec
 
 // DecodeDecision unpacks a decision about the documents with the given ids, and notes the
 // states that it tells.
-func DecodeDecision(m *pb.Decision, ids []uint64, memory Memory) (*strategy.Decision, error) {
+func DecodeDecision(m *pb.Decision, ids []uint64, memory *Memory) (*strategy.Decision, error) {
 	r := reader{message: "Decision"}
 	n := len(ids)
 	dec := &strategy.Decision{

@@ -22,6 +22,10 @@ const ServiceName = "strategy"
 // MaxMessage bounds a message in bytes, in both directions: eight million positions.
 const MaxMessage = 32 << 20
 
+// Window is how many bytes either side sends ahead of what the other has read: enough for
+// a message of a large batch, and what bounds a flood.
+const Window = 1 << 20
+
 // Handshake returns what both sides must agree on before they talk. The cookie is
 // no secret: it tells somebody who starts a plugin by hand that this is one.
 func Handshake() goplugin.HandshakeConfig {

@@ -87,7 +87,7 @@ func TestStepRoundTrip(t *testing.T) {
 				docs[i].Tokens = rapid.SliceOfN(rapid.Int32Range(-1, 9), int(docs[i].Length), int(docs[i].Length)).Draw(t, "tokens")
 			}
 		}
-		here, there := make(Memory), make(Memory)
+		here, there := NewMemory(), NewMemory()
 		here.Begin(docs)
 		introduced, err := DecodeDocuments(EncodeDocuments(docs), spec.Text)
 		if err != nil {
@@ -245,10 +245,10 @@ func TestMalformed(t *testing.T) {
 		_, err := DecodeDocuments(m, len(m.Tokens) > 0)
 		return err
 	}
-	decision := func(m *pb.Decision) error { _, err := DecodeDecision(m, []uint64{1}, Memory{}); return err }
+	decision := func(m *pb.Decision) error { _, err := DecodeDecision(m, []uint64{1}, NewMemory()); return err }
 	plans := func(m *pb.Plans) error { _, err := DecodePlans(m, 1); return err }
 	observe := func(change func(*pb.Observation)) error {
-		memory := make(Memory)
+		memory := NewMemory()
 		memory.Begin([]strategy.Document{{ID: 1, Length: 3, Tokens: []int32{7, -1, -1}}})
 		m := EncodeObservation(&strategy.Observation{
 			Doc: []uint64{1}, Step: []int32{0}, Remain: []int32{2}, Offset: []int32{0, 2}, Position: []int32{1, 2}, Prob: []float32{1, 1},
@@ -320,11 +320,11 @@ func FuzzResponse(f *testing.F) {
 		f.Add(b, uint8(1))
 	}
 	seed(&pb.Response{Batch: 1, Answer: &pb.Response_Plans{Plans: EncodePlans([]strategy.Plan{{{1}, {0}}})}})
-	seed(&pb.Response{Batch: 1, Answer: &pb.Response_Decision{Decision: EncodeDecision(&strategy.Decision{CommitOffset: []int32{0, 1}, Commit: []int32{0}}, nil, nil)}})
+	seed(&pb.Response{Batch: 1, Answer: &pb.Response_Decision{Decision: EncodeDecision(&strategy.Decision{CommitOffset: []int32{0, 1}, Commit: []int32{0}}, nil, NewMemory())}})
 	full := &strategy.Decision{}
 	full.Append(strategy.Choice{Draft: []int32{1}, DraftToken: []int32{2}, Propose: []int32{0}, State: []byte("s"),
 		Bias: []strategy.Bias{{Position: 1, Token: 3, Value: 1}}})
-	seed(&pb.Response{Batch: 1, Answer: &pb.Response_Decision{Decision: EncodeDecision(full, nil, nil)}})
+	seed(&pb.Response{Batch: 1, Answer: &pb.Response_Decision{Decision: EncodeDecision(full, nil, NewMemory())}})
 	seed(&pb.Response{Answer: &pb.Response_Error{Error: "no"}})
 	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
 		r := new(pb.Response)
@@ -337,7 +337,7 @@ func FuzzResponse(f *testing.F) {
 				_ = strategy.CheckPlan("s", doc, p) // must not panic
 			}
 		}
-		dec, err := DecodeDecision(r.GetDecision(), make([]uint64, n), make(Memory))
+		dec, err := DecodeDecision(r.GetDecision(), make([]uint64, n), NewMemory())
 		if err != nil {
 			return
 		}
@@ -366,7 +366,7 @@ func FuzzRequest(f *testing.F) {
 	seed(&pb.Request{Call: &pb.Request_Begin{Begin: EncodeDocuments([]strategy.Document{{ID: 1, Length: 3, Open: []int32{0, 2}}})}})
 	seed(&pb.Request{Call: &pb.Request_Next{Next: EncodeObservation(&strategy.Observation{
 		Doc: []uint64{1}, Step: []int32{0}, Remain: []int32{1}, Offset: []int32{0, 1}, Position: []int32{0}, Prob: []float32{1},
-	}, nil)}})
+	}, NewMemory())}})
 	seed(&pb.Request{Call: &pb.Request_Vocabulary{Vocabulary: EncodeVocabulary([][]byte{nil, []byte("a")})}})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := new(pb.Request)
@@ -385,7 +385,7 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 		for _, spec := range []strategy.Spec{{Columns: strategy.ColumnProb}, {Columns: strategy.ColumnProb, Top: 1, Text: true}} {
-			memory := make(Memory)
+			memory := NewMemory()
 			memory.Begin([]strategy.Document{{ID: 1, Length: 3, Tokens: []int32{1, 2, -1}}})
 			if o, err := DecodeObservation(r.GetNext(), spec, memory); err == nil {
 				if err := o.Check(spec); err != nil {
