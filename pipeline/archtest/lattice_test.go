@@ -51,7 +51,7 @@ decoder-plugins/internal  | core/seq core/strategy decoder-plugins/proto/v1 deco
 decoder-plugins/sdk       | core/seq core/strategy decoder-plugins/internal/wire decoder-plugins/proto/v1 | github.com/hbollon/go-edlib github.com/hashicorp/go-hclog github.com/hashicorp/go-plugin google.golang.org/grpc golang.org/x/sys |
 decoder-plugins/host      | core/seq core/strategy decoder-plugins/internal/... decoder-plugins/sdk | github.com/hashicorp/go-hclog github.com/hashicorp/go-plugin google.golang.org/grpc golang.org/x/sys | decoder-plugins/proto/v1 decoder-plugins/sdktest
 decoder-plugins/sdktest   | core/seq core/strategy decoder-plugins/host decoder-plugins/internal/... decoder-plugins/sdk | google.golang.org/grpc |
-decoder-plugins/builtin   | decoder-plugins/...                    |                                  |
+decoder-plugins/builtin   | decoder-plugins/...                    |                                  | core/seq core/strategy
 
 # Pages of results: programs of their own, so that a3 carries no plotting library.
 docs/results              | core/checkpoint                        | github.com/goccy/go-yaml gonum.org/v1/gonum/stat gonum.org/v1/plot |
