@@ -35,6 +35,9 @@
 // blank is folded into it: the piece is tokenized without the space, and the
 // blank's first token must start with one (LeadingSpace), as it would in training
 // text. The space stays in the given text, so it is dropped from the blank's.
+// SentencePiece vocabularies expect a space before a document (Tokenizer.Prefix). The
+// first piece is tokenized with it; if a blank comes first, it is folded into that. It
+// is no part of the output.
 //
 // # Output
 //

@@ -91,7 +91,7 @@ func checkRoundTrip(t rapid.TB, tok *infilltest.Tokenizer, doc *infill.Document,
 			t.Fatalf("blank %d holds %q, its offsets %q", i, filled, text[o.Start:o.End])
 		}
 		spelled := tok.AppendText(nil, o.TokenIDs)
-		if b.Start > end && doc.Text[b.Start-1] == ' ' {
+		if b.Start > end && doc.Text[b.Start-1] == ' ' || i == 0 && b.Start == 0 && tok.Spaced {
 			filled = append([]byte{' '}, filled...)
 		}
 		if !bytes.Equal(spelled, filled) {
@@ -155,6 +155,7 @@ func drawText(t *rapid.T, label string) string {
 func drawTokenizer(t *rapid.T) *infilltest.Tokenizer {
 	merges := rapid.SliceOfN(rapid.StringMatching(`[ abthe]{2,4}|é|😀| 😀|\n `), 0, 12).Draw(t, "merges")
 	tok := infilltest.New(merges...)
+	tok.Spaced = rapid.Bool().Draw(t, "spaced")
 	tok.NoBOS = rapid.Bool().Draw(t, "no BOS")
 	tok.NoEOS = !tok.NoBOS && rapid.Bool().Draw(t, "no EOS")
 	return tok

@@ -14,6 +14,7 @@ import (
 type Tokenizer struct {
 	merges       []string
 	NoBOS, NoEOS bool
+	Spaced       bool // a space stands before a document
 }
 
 // New returns a tokenizer whose longer tokens are the given ones.
@@ -64,8 +65,13 @@ func (t *Tokenizer) EOS() (int32, bool) { return int32(257 + len(t.merges)), !t.
 // IsSpecial reports whether id is BOS, EOS or outside the vocabulary.
 func (t *Tokenizer) IsSpecial(id int32) bool { return id < 0 || int(id) >= 256+len(t.merges) }
 
-// Prefix returns nothing: bytes need no space before them.
-func (t *Tokenizer) Prefix([]byte) string { return "" }
+// Prefix returns a space if the tokenizer is Spaced.
+func (t *Tokenizer) Prefix([]byte) string {
+	if t.Spaced {
+		return " "
+	}
+	return ""
+}
 
 // TokensStartingWith returns the tokens whose bytes begin with first.
 func (t *Tokenizer) TokensStartingWith(first byte) []int32 {
