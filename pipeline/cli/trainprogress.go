@@ -124,7 +124,11 @@ func lossTable(run *checkpoint.TrainingRun) string {
 	steps, tokens := 0, int64(0)
 	for _, s := range run.Stages {
 		steps, tokens = steps+s.Steps, tokens+s.Tokens
-		row("after "+s.Name, steps, tokens, s.HeldOut)
+		name := "after " + s.Name
+		if s.Early {
+			name += " (early)"
+		}
+		row(name, steps, tokens, s.HeldOut)
 	}
 	w.Flush()
 	return b.String()
