@@ -26,33 +26,36 @@ func (q QueryInit) Validate() error {
 	return fmt.Errorf("query_init: %q is not known; use %s, %s, %s, %s or %s", string(q), QueryRandom, QueryZero, QueryMean, QueryBOS, QueryCopy)
 }
 
-// InitQuery starts the query embedding. The token embeddings must be there; the random
-// vector is the one that Init draws for the same seed.
-func (p *Params) InitQuery(how QueryInit, seed uint64, bos int32) error {
+// InitQuery starts the query embedding of a model that can be trained, from its token
+// embeddings as passes read them. The random vector is the one that Params.Init draws for
+// the same seed.
+func (m *Model) InitQuery(how QueryInit, seed uint64, bos int32) error {
 	if err := how.Validate(); err != nil {
 		return err
 	}
+	query, vocab := m.Params.Query, m.Config.Vocab
 	switch how {
 	case QueryRandom, QueryCopy:
-		t := p.tensor(QueryEmbed)
+		t := m.Params.tensor(QueryEmbed)
 		t.draw(seed, t.initStd())
 	case QueryZero:
-		clear(p.Query)
+		clear(query)
 	case QueryMean:
-		sums := make([]float64, len(p.Query))
-		for r := range p.Embed.Rows {
-			for i, v := range p.Embed.Row(r) {
+		sums := make([]float64, len(query))
+		for t := range vocab {
+			m.w.lookup(query, int32(t))
+			for i, v := range query {
 				sums[i] += float64(v)
 			}
 		}
 		for i, sum := range sums {
-			p.Query[i] = float32(sum / float64(p.Embed.Rows))
+			query[i] = float32(sum / float64(vocab))
 		}
 	case QueryBOS:
-		if bos < 0 || int(bos) >= p.Embed.Rows {
-			return fmt.Errorf("query_init: BOS is token %d, outside the vocabulary of %d", bos, p.Embed.Rows)
+		if bos < 0 || int(bos) >= vocab {
+			return fmt.Errorf("query_init: BOS is token %d, outside the vocabulary of %d", bos, vocab)
 		}
-		copy(p.Query, p.Embed.Row(int(bos)))
+		m.w.lookup(query, bos)
 	}
 	return nil
 }

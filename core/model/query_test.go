@@ -11,43 +11,49 @@ import (
 )
 
 func TestInitQuery(t *testing.T) {
-	c := tiny()
-	scratch, p := NewParams(&c), NewParams(&c)
-	scratch.Init(5, c.Layers)
-	copy(p.Flat, scratch.Flat)
-	for i := range p.Query {
-		p.Query[i] = float32(math.NaN())
-	}
-	others := slices.Clone(p.Flat)
-	mean := make([]float32, c.Hidden)
-	for i := range mean {
-		for r := range c.Vocab {
-			mean[i] += p.Embed.Row(r)[i] / float32(c.Vocab)
+	modelsOf(t, func(t *testing.T, m *Model) {
+		const bos = 2
+		c := &m.Config
+		scratch := NewParams(c)
+		scratch.Init(5, c.Layers)
+		mean, embedding := make([]float32, c.Hidden), m.Params.Embed.Row(bos)
+		tol := 1e-6
+		if m.Type == kernels.BF16 {
+			tol = 1.0 / 256 // they are read rounded, and below 2
 		}
-	}
-	for how, want := range map[QueryInit][]float32{
-		QueryRandom: scratch.Query,
-		QueryZero:   make([]float32, c.Hidden),
-		QueryMean:   mean,
-		QueryBOS:    p.Embed.Row(2),
-		QueryCopy:   scratch.Query,
-	} {
-		if err := p.InitQuery(how, 5, 2); err != nil {
-			t.Fatal(err)
-		}
-		for i, v := range p.Query {
-			if math.Abs(float64(v-want[i])) > 1e-7 {
-				t.Errorf("%s: element %d is %v, want %v", how, i, v, want[i])
+		for i := range mean {
+			for r := range c.Vocab {
+				mean[i] += m.Params.Embed.Row(r)[i] / float32(c.Vocab)
 			}
 		}
-	}
-	copy(p.Query, others[len(p.Embed.Data):]) // NaN again
-	sameBits(t, "all but the query embedding", p.Flat, others)
-
+		// With embeddings that are trained and that are frozen.
+		for _, m := range []*Model{m, adapted(t, m), partly(t, m, Trained{Freeze: []Part{PartEmbed}})} {
+			for how, want := range map[QueryInit][]float32{
+				QueryRandom: scratch.Query,
+				QueryZero:   make([]float32, c.Hidden),
+				QueryMean:   mean,
+				QueryBOS:    embedding,
+				QueryCopy:   scratch.Query,
+			} {
+				for i := range m.Params.Query {
+					m.Params.Query[i] = float32(math.NaN())
+				}
+				if err := m.InitQuery(how, 5, bos); err != nil {
+					t.Fatal(err)
+				}
+				for i, v := range m.Params.Query {
+					if !(math.Abs(float64(v-want[i])) <= tol) {
+						t.Errorf("%s: element %d is %v, want %v", how, i, v, want[i])
+					}
+				}
+			}
+		}
+	}, kernels.Float32, kernels.BF16)
+	m := filled(t, tiny(), kernels.Best(), kernels.Float32)
 	for want, err := range map[string]error{
-		`"modal" is not known; use random`: p.InitQuery("modal", 5, 2),
-		"BOS is token 13, outside":         p.InitQuery(QueryBOS, 5, 13),
-		"BOS is token -1, outside":         p.InitQuery(QueryBOS, 5, -1),
+		`"modal" is not known; use random`: m.InitQuery("modal", 5, 2),
+		"BOS is token 13, outside":         m.InitQuery(QueryBOS, 5, 13),
+		"BOS is token -1, outside":         m.InitQuery(QueryBOS, 5, -1),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want an error with %q", err, want)

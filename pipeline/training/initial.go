@@ -94,5 +94,5 @@ func (r *run) initQuery(m *model.Model, missing bool) error {
 	if how == "" {
 		return nil
 	}
-	return m.Params.InitQuery(how, r.Config.Seed, r.recipe.BOS)
+	return m.InitQuery(how, r.Config.Seed, r.recipe.BOS)
 }
