@@ -15,6 +15,13 @@ import (
 // under way when the broker gives a partition to somebody else, and none is made
 // behind the last one of the revoke.
 
+// turn is a mutex that is held across requests to brokers, minutes if they are away. It is
+// a channel for tests: virtual time does not pass while someone waits for a sync.Mutex.
+type turn chan struct{}
+
+func (t turn) Lock()   { t <- struct{}{} }
+func (t turn) Unlock() { <-t }
+
 // commitLoop commits at intervals until ctx ends.
 func (s *Source) commitLoop(ctx context.Context) {
 	tick := time.NewTicker(s.opts.CommitInterval)

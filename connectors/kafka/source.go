@@ -49,7 +49,7 @@ type Source struct {
 	stopLoop  context.CancelFunc
 	loopDone  chan struct{}
 
-	commitMu sync.Mutex // see commit.go; taken before mu
+	commitMu turn // see commit.go; taken before mu
 
 	mu       sync.Mutex
 	parts    map[int32]*partition // mu: those assigned now
@@ -70,7 +70,7 @@ func OpenSource(ctx context.Context, o SourceOptions) (*Source, error) {
 	}
 	s := &Source{
 		opts: o, closed: make(chan struct{}), loopDone: make(chan struct{}),
-		parts: map[int32]*partition{}, placed: map[int32]bool{},
+		parts: map[int32]*partition{}, placed: map[int32]bool{}, commitMu: make(turn, 1),
 	}
 	if o.From != nil {
 		s.from = map[int32]int64{}
