@@ -1,6 +1,9 @@
 package kernels
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // sumRows is how many rows MulTransposed sums before it adds to the result: in float32
 // that is no other order of addition, in bfloat16 it is.
@@ -66,7 +69,11 @@ func (k *Kernels) mulTransposedTiles(c Mat, a, b Rows, acc bool, s *Scratch) {
 		}
 		for n0 := 0; n0 < b.Cols; n0 += panelWidth {
 			n, whole := min(panelWidth, b.Cols-n0), m&^(panelWidth-1)
-			k.panelTiles(ptr(tile, 0), ptr(s.turned.h, 0), s.turned.stride, ptr(right, n0*inner), m, inner, 1, false, to.target(m0, n0, n), ptr(right, (n0+panelWidth)*inner))
+			var then unsafe.Pointer
+			if n0+panelWidth < b.Cols {
+				then = ptr(right, (n0+panelWidth)*inner)
+			}
+			k.panelTiles(ptr(tile, 0), ptr(s.turned.h, 0), s.turned.stride, ptr(right, n0*inner), m, inner, 1, false, to.target(m0, n0, n), then)
 			to.store(k, tile[whole*panelWidth:], m0+whole, m-whole, n0, n)
 		}
 	}
