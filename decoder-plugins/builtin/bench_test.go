@@ -29,7 +29,6 @@ type batch struct {
 	s     strategy.Strategy
 	close func() error
 	docs  []strategy.Document
-	obs   *strategy.Observation
 	step  int32
 }
 

@@ -42,7 +42,7 @@ func options(t *testing.T) Options {
 		Vocab:       vocab,
 		Environ:     []string{"GORACE=atexit_sleep_ms=0"}, // a second a process under the race detector
 		AllowEnv:    []string{"GORACE"},
-		CallTimeout: 5 * time.Second,
+		CallTimeout: 30 * time.Second, // under the race detector, on a busy machine
 		StopTimeout: 2 * time.Second,
 		Backoff:     time.Millisecond,
 		MaxBackoff:  4 * time.Millisecond,
