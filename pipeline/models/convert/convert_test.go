@@ -2,18 +2,21 @@ package convert_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/any-order/a3/core/checkpoint"
+	"github.com/any-order/a3/core/checkpoint/gguf"
 	"github.com/any-order/a3/core/checkpoint/gguf/gguftest"
 	"github.com/any-order/a3/pipeline/models/convert"
 )
 
-// ggufOf writes a model as llama.cpp's converter does, in F32: its names, its keys, and
+// ggufOf writes a model as llama.cpp's converter does, in F32 or, what is that, in BF16: its names, its keys, and
 // the rows of the query and key maps in its order. change, unless nil, may replace the
 // values of a tensor, or leave it out by returning nil.
 func ggufOf(t *testing.T, m *checkpoint.Model, change func(name string, values []float32) []float32) *gguftest.Builder {
@@ -61,7 +64,15 @@ func ggufOf(t *testing.T, m *checkpoint.Model, change func(name string, values [
 		for i, d := range info.Shape {
 			dims[len(dims)-1-i] = uint64(d)
 		}
-		b.Values(names.Replace(name), values, dims...)
+		if info.DType != checkpoint.BF16 {
+			b.Values(names.Replace(name), values, dims...)
+			continue
+		}
+		var raw []byte
+		for _, v := range values {
+			raw = binary.LittleEndian.AppendUint16(raw, uint16(math.Float32bits(v)>>16))
+		}
+		b.Data(names.Replace(name), uint32(gguf.BF16), raw, dims...)
 	}
 	return b
 }

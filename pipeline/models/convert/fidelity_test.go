@@ -173,13 +173,20 @@ func checkSHA256(t *testing.T, path, want string) {
 	}
 }
 
-// SmolLM2-135M-Instruct from its GGUF file, with its tokenizer; imported again from its
-// export it has the same bytes.
-func TestSmolLM2Fidelity(t *testing.T) {
+// smolLM2 returns the path of the GGUF file, or skips the test.
+func smolLM2(t *testing.T) string {
+	t.Helper()
 	path := os.Getenv("A3_SMOLLM2")
 	if path == "" {
 		t.Skip("A3_SMOLLM2 names no GGUF file of SmolLM2-135M-Instruct; ../testdata/README.md says where to find it")
 	}
+	return path
+}
+
+// SmolLM2-135M-Instruct from its GGUF file, with its tokenizer; imported again from its
+// export it has the same bytes.
+func TestSmolLM2Fidelity(t *testing.T) {
+	path := smolLM2(t)
 	var want reference
 	readJSON(t, "../testdata/smollm2/reference.json", &want)
 	checkSHA256(t, path, want.SHA256)

@@ -205,6 +205,26 @@ func TestTypes(t *testing.T) {
 	}
 }
 
+// BF16 of a GGUF file stays BF16, beside norms in F32.
+func TestGGUFKeepsBF16(t *testing.T) {
+	m := llama(t)
+	norms := 0
+	for i := range m.Weights {
+		if w := &m.Weights[i]; len(w.Shape) == 2 {
+			w.DType = checkpoint.BF16
+		} else {
+			norms += len(w.F32)
+		}
+	}
+	_, source := write(t, m)
+	b := ggufOf(t, source, nil).Values("rope_freqs.weight", ropeFactors(source.Config), 8)
+	_, got, r := importTo(t, writeGGUF(t, b), convert.Options{})
+	sameWeights(t, got.Weights, source.Weights)
+	if got.Config.TorchDType != "bfloat16" || r.Written["F32"] != norms || r.Written["BF16"] != r.Parameters-norms || r.Stored["BF16"] != r.Written["BF16"] {
+		t.Errorf("torch_dtype %s, result %+v", got.Config.TorchDType, r)
+	}
+}
+
 // Shards become one file, and what follows from the rest is left out.
 func TestShards(t *testing.T) {
 	m := llama(t)
