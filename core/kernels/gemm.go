@@ -69,11 +69,29 @@ func emptyMul(c Mat, inner int, acc bool) bool {
 // of a panel's results in the first, whatever the inner size. It does not change results.
 const floatM = 96
 
-// mulFloat computes c (+)= a b for packed b.
-func (k *Kernels) mulFloat(c, a Mat, b *Panels, acc bool) {
+// mulFloat computes c = a b for packed b.
+func (k *Kernels) mulFloat(c, a Mat, b *Panels) {
 	for r0 := 0; r0 < a.Rows; r0 += floatM {
 		r1 := min(r0+floatM, a.Rows)
-		k.mulPanels(c.RowsOf(r0, r1), ptr(a.Data, r0*a.Stride), a.Stride, 1, b.f, b.K, acc)
+		k.mulPanels(c.RowsOf(r0, r1), ptr(a.Data, r0*a.Stride), a.Stride, 1, b.f, b.K, false)
+	}
+}
+
+// addMulFloat computes c = base + a b for packed b; base may be c.
+func (k *Kernels) addMulFloat(c, base, a Mat, b *Panels, s *Scratch) {
+	for r0 := 0; r0 < a.Rows; r0 += floatM {
+		rows := min(floatM, a.Rows-r0)
+		for n0 := 0; n0 < c.Cols; n0 += panelWidth {
+			width := min(panelWidth, c.Cols-n0)
+			sum := NewMat(growFloats(&s.sum, rows*width), rows, width)
+			k.mulPanels(sum, ptr(a.Data, r0*a.Stride), a.Stride, 1, b.f[n0*b.K:], b.K, false)
+			for i := range rows {
+				dst, x := c.Row(r0 + i)[n0:n0+width], base.Row(r0 + i)[n0:n0+width]
+				for j, v := range sum.Row(i) {
+					dst[j] = x[j] + v
+				}
+			}
+		}
 	}
 }
 

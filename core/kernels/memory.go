@@ -45,6 +45,7 @@ type Scratch struct {
 	buf       []float32    // attention in float32
 	lanes     laneScratch  // attention on tiles
 	tile      [4][]float32 // [blockM][32] results of panels, before they are stored
+	sum       []float32    // [floatM][32] of a product, before it is added
 	rounded   Rows         // a matrix on its way into panels
 	quantized []int8       // the same, for panels of int8
 	wideA     []float32    // bfloat16 rows as float32, where there are no tiles

@@ -15,7 +15,11 @@ const tileK = 576
 
 // Mul computes c = a b, or c += a b if acc, for a [M, K] and b [K, N]:
 //
-//	for l := range K { c[i,j] += a[i,l] * b[l,j] }
+//	for l := range K { sum += a[i,l] * b[l,j] }
+//	c[i,j] += sum
+//
+// The sum begins with zero: where c is large, as the residual stream of pretrained models
+// is in places, every product would be rounded to what c can hold.
 func (k *Kernels) Mul(c Mat, a Rows, b *Panels, acc bool, s *Scratch) {
 	var base Mat
 	if acc {
@@ -38,13 +42,17 @@ func (k *Kernels) mul(op string, c, base Mat, a Rows, b *Panels, s *Scratch) {
 	c.check(op, "c")
 	checkProduct(op, c.Rows, c.Cols, a, b)
 	if b.f != nil || b.K == 0 { // straight to c
-		if base.Data != nil && len(c.Data) > 0 && &base.Data[0] != &c.Data[0] {
+		switch {
+		case base.Data != nil && b.K > 0:
+			k.addMulFloat(c, base, a.Mat(), b, s)
+			return
+		case base.Data != nil && len(c.Data) > 0 && &base.Data[0] != &c.Data[0]:
 			for i := range c.Rows {
 				copy(c.Row(i), base.Row(i))
 			}
 		}
 		if !emptyMul(c, b.K, base.Data != nil) {
-			k.mulFloat(c, a.Mat(), b, base.Data != nil)
+			k.mulFloat(c, a.Mat(), b)
 		}
 		return
 	}

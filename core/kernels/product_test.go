@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -155,6 +156,25 @@ func TestMulSum(t *testing.T) {
 				k.AddMul(got, base, terms[1].A, terms[1].B, &s)
 				k.Mul(base, terms[1].A, terms[1].B, true, &s)
 				sameBits(t, "in place and elsewhere", got.Data, base.Data)
+			}
+		}
+	})
+}
+
+// What a product is added to costs it one rounding, however large that is: a half is
+// nothing beside 2^24, 512 of them are.
+func TestAddMulRoundsOnce(t *testing.T) {
+	eachLevel(t, func(t *testing.T, k *Kernels) {
+		const m, n, kk = 3, 40, 512
+		var s Scratch
+		for _, typ := range weightTypes {
+			b := NewPanels(typ, kk, n)
+			b.PackTransposed(k, NewMat(slices.Repeat([]float32{0.5}, n*kk), n, kk), &s)
+			a := rowsOf(k, typ, slices.Repeat([]float32{1}, m*kk), m, kk)
+			c := NewMat(slices.Repeat([]float32{1 << 24}, m*n), m, n)
+			k.Mul(c, a, b, true, &s)
+			for i, v := range c.Data {
+				near(t, fmt.Sprintf("%s: element %d", typ, i), v, 1<<24+256, 1e-6)
 			}
 		}
 	})
