@@ -62,13 +62,6 @@ func threadCount(c config.Compute) int {
 	return runtime.GOMAXPROCS(0)
 }
 
-func (f *computeFlags) kernels(env *Env) (*kernels.Kernels, kernels.Type, error) {
-	if f.Threads < 0 {
-		return nil, "", usagef("--threads is %d; it must not be negative", f.Threads)
-	}
-	return openKernels(env, f.Compute)
-}
-
 // openKernels opens the CPU level and says what products are computed in. Where the
 // configuration is silent, the environment's A3_CPU and A3_COMPUTE are asked.
 func openKernels(env *Env, c config.Compute) (*kernels.Kernels, kernels.Type, error) {

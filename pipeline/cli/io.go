@@ -20,8 +20,6 @@ import (
 	"github.com/any-order/a3/pipeline/journal"
 )
 
-func isTopic(address string) bool { return strings.HasPrefix(address, kafka.Prefix) }
-
 // streams are the ends of a pipeline.
 type streams struct {
 	src        connectors.Source

@@ -14,6 +14,7 @@ type runFlags struct {
 	watchFlags
 	set         []string
 	printConfig bool
+	dryRun      bool
 	quiet       bool
 
 	embeddedKafka bool
@@ -38,7 +39,8 @@ ${{NAME}} is the text ${NAME}. --set changes one field; what is set there is YAM
 Mistakes are all told at once, as by a3 lint. docs/configuration.md has every field.`,
 		Example: `  a3 run job.yaml
   a3 run --set job.infill.blank_tokens=4 --set output=out.jsonl job.yaml
-  a3 run --print-config job.yaml`,
+  a3 run --print-config job.yaml
+  a3 run --dry-run job.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("%s takes one configuration, got %d", cmd.CommandPath(), len(args))
@@ -50,6 +52,7 @@ Mistakes are all told at once, as by a3 lint. docs/configuration.md has every fi
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.set, "set", "s", nil, "PATH=VALUE: change a field, such as decoding.seed=7 (repeatable)")
 	flags.BoolVar(&f.printConfig, "print-config", false, "print the configuration with all defaults, without secrets, and stop")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "connect, do the first records (of training, one step), print the plan, and stop; nothing is written or committed")
 	flags.BoolVar(&f.embeddedKafka, "embedded-kafka", false, embeddedKafkaUsage)
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no summary")
 	return cmd
@@ -71,6 +74,12 @@ func (f *runFlags) run(ctx context.Context, env *Env, path string) error {
 		}
 		_, err = env.Stdout.Write(text)
 		return err
+	}
+	switch {
+	case f.dryRun && c.Job.Train != nil:
+		return dryTraining(ctx, env, c)
+	case f.dryRun:
+		return dryRun(ctx, env, c)
 	}
 	if c.Job.Train != nil {
 		return runTraining(ctx, env, c)
