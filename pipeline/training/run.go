@@ -102,7 +102,9 @@ func (r *run) remedy(err error) error {
 	again := "in another directory"
 	if r.saved != "" {
 		saved = "the last checkpoint, " + r.saved + ", is as it was"
-		again += ", from that checkpoint (--init)"
+		if r.Config.Trained.All() { // else it is no whole model
+			again += ", from that checkpoint (--init)"
+		}
 	}
 	var diverged *train.DivergedError
 	switch {

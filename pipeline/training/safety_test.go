@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/any-order/a3/core/model"
 	"github.com/any-order/a3/core/train"
 	"github.com/any-order/a3/pipeline/training"
 )
@@ -91,6 +92,20 @@ func TestDivergedRun(t *testing.T) {
 	}
 	if out := mustRun(t, newJob(t, dir, func(j *training.Job) { nervous(1000)(j); oneStage(t, j) })); out.Resumed > diverged.Step || out.Resumed == 0 {
 		t.Errorf("went on from step %d, before %d", out.Resumed, diverged.Step)
+	}
+}
+
+// A checkpoint of adapters is no model that a run could start from.
+func TestDivergedAdapters(t *testing.T) {
+	first := t.TempDir()
+	mustRun(t, newJob(t, first, nil))
+	_, err := newJob(t, t.TempDir(), func(j *training.Job) {
+		nervous(0)(j)
+		oneStage(t, j)
+		j.Init, j.Config.LoRA = openModel(t, first), &model.LoRA{Rank: 2, Alpha: 4}
+	}).Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "is as it was: start again in another directory, with a lower lr") {
+		t.Errorf("error %v", err)
 	}
 }
 
