@@ -38,8 +38,9 @@ func write(path, runs string) error {
 	if err := os.MkdirAll(base, 0o777); err != nil {
 		return err
 	}
+	known := map[string][]*run{}
 	for i, s := range p.Sections {
-		arms, err := s.read(runs)
+		arms, err := s.read(runs, known)
 		if err != nil {
 			return fmt.Errorf("%s: section %q: %w", path, s.Title, err)
 		}
@@ -47,7 +48,10 @@ func write(path, runs string) error {
 		if err := writePlot(filepath.Join(base, name), arms); err != nil {
 			return fmt.Errorf("plot %s: %w", name, err)
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n%s", s.Title, paragraph(s.Text))
+		fmt.Fprintf(&b, "\n## %s\n", s.Title)
+		if s.Text != "" {
+			fmt.Fprintf(&b, "\n%s", paragraph(s.Text))
+		}
 		s.write(&b, arms)
 		fmt.Fprintf(&b, "\n![held-out losses over tokens](%s/%s)\n", filepath.Base(base), name)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // page is what a PAGE.yaml says.
@@ -70,14 +72,18 @@ func readPage(path string) (*page, error) {
 // orders are the held-out losses, in the order of columns and plots.
 var orders = []string{"ltr", "next", "blocks:4", "permuted:4", "spans"}
 
-func (s *section) read(dir string) ([]arm, error) {
+// read returns the arms of a section. Runs that were read before are in known, by name.
+func (s *section) read(dir string, known map[string][]*run) ([]arm, error) {
 	var arms []arm
 	for _, name := range s.Arms {
-		runs, err := readRuns(dir, name)
-		if err != nil {
-			return nil, err
+		if known[name] == nil {
+			runs, err := readRuns(dir, name)
+			if err != nil {
+				return nil, err
+			}
+			known[name] = runs
 		}
-		arms = append(arms, arm{name, runs})
+		arms = append(arms, arm{name, known[name]})
 	}
 	return arms, nil
 }
@@ -99,21 +105,20 @@ func first(r *run) point { return r.points[0] }
 func last(r *run) point  { return r.points[len(r.points)-1] }
 
 // spread shows a mean with its standard deviation, if there is one.
-func spread(values []float64) string {
+func spread(values []float64, digits int) string {
 	mean, sd := stat.MeanStdDev(values, nil)
 	switch {
 	case math.IsNaN(mean):
 		return "-"
 	case len(values) < 2:
-		return fmt.Sprintf("%.3f", mean)
+		return fmt.Sprintf("%.*f", digits, mean)
 	}
-	return fmt.Sprintf("%.3f ± %.3f", mean, sd)
+	return fmt.Sprintf("%.*f ± %.*f", digits, mean, digits, sd)
 }
 
 // write adds the tables and the verdicts of a section.
 func (s *section) write(b *strings.Builder, arms []arm) {
-	fmt.Fprintf(b, "\nHeld-out loss in nats a token, mean ± standard deviation over seeds, before and after;\nplain AR is the perplexity of the content stream, the exported Llama's (`next`).\n\n")
-	fmt.Fprintf(b, "| run | seeds | tokens | %s | plain AR |\n| --- | --- | --- |%s --- |\n", strings.Join(orders, " | "), strings.Repeat(" --- |", len(orders)))
+	fmt.Fprintf(b, "\n| run | seeds | tokens | %s | plain AR |\n| --- | --- | --- |%s --- |\n", strings.Join(orders, " | "), strings.Repeat(" --- |", len(orders)))
 	for i := range arms {
 		a := &arms[i]
 		if i == 0 || !equalStart(a, &arms[0]) {
@@ -124,21 +129,24 @@ func (s *section) write(b *strings.Builder, arms []arm) {
 	if s.Stages {
 		arms[0].stages(b)
 	}
+	if len(s.Claims) > 0 {
+		fmt.Fprintln(b)
+	}
 	for _, c := range s.Claims {
-		fmt.Fprintf(b, "\n%s\n", c.verdict(arms))
+		fmt.Fprintln(b, c.verdict(arms))
 	}
 }
 
 func (a *arm) row(b *strings.Builder, name string, pick func(*run) point) {
 	fmt.Fprintf(b, "| %s | %d | %s |", name, len(a.runs), millions(pick(a.runs[0]).tokens))
 	for _, order := range orders {
-		fmt.Fprintf(b, " %s |", spread(a.at(order, pick)))
+		fmt.Fprintf(b, " %s |", spread(a.at(order, pick), 3))
 	}
 	perplexity := a.at("next", pick)
 	for i, loss := range perplexity {
 		perplexity[i] = math.Exp(loss)
 	}
-	fmt.Fprintf(b, " %s |\n", spread(perplexity))
+	fmt.Fprintf(b, " %s |\n", spread(perplexity, 1))
 }
 
 func millions(tokens int64) string { return fmt.Sprintf("%.2f M", float64(tokens)/1e6) }
@@ -166,41 +174,49 @@ func (a *arm) stages(b *strings.Builder) {
 					return point{}
 				}
 				return point{losses: r.about.Stages[i].HeldOut}
-			})))
+			}), 3))
 		}
 		fmt.Fprintln(b)
 	}
 }
 
-// verdict says whether a claim holds: whether the difference is larger than twice its
-// standard error. With fewer than two seeds nothing is decided.
+// verdict says whether a claim holds: whether the mean difference, seed by seed, is beyond
+// its interval of 95 % confidence by Student's t. With one seed nothing is decided.
 func (c *claim) verdict(arms []arm) string {
-	var lower, than []float64
+	lower, than := lastBySeed(arms, c.Lower, c.Order), lastBySeed(arms, c.Than, c.Order)
+	var a, b, gain []float64
+	for _, seed := range slices.Sorted(maps.Keys(lower)) {
+		if _, both := than[seed]; both {
+			a, b, gain = append(a, lower[seed]), append(b, than[seed]), append(gain, than[seed]-lower[seed])
+		}
+	}
+	if len(gain) < 2 {
+		return fmt.Sprintf("- %s Not decided: fewer than two seeds have both runs.", c.Text)
+	}
+	mean, sd := stat.MeanStdDev(gain, nil)
+	t := distuv.StudentsT{Sigma: 1, Nu: float64(len(gain) - 1)}
+	margin := t.Quantile(0.975) * sd / math.Sqrt(float64(len(gain)))
+	verdict := "Not decided: the difference may be chance"
+	switch {
+	case mean > margin:
+		verdict = "Holds"
+	case mean < -margin:
+		verdict = "Does **not** hold at this scale"
+	}
+	return fmt.Sprintf("- %s %s: on %s, `%s` has %s, `%s` %s; difference %.3f ± %.3f (95 %%), %d seeds.",
+		c.Text, verdict, c.Order, c.Lower, spread(a, 3), c.Than, spread(b, 3), mean, margin, len(gain))
+}
+
+// lastBySeed returns the final loss of an order in the runs of an arm.
+func lastBySeed(arms []arm, name, order string) map[uint64]float64 {
+	losses := map[uint64]float64{}
 	for i := range arms {
-		switch arms[i].name {
-		case c.Lower:
-			lower = arms[i].at(c.Order, last)
-		case c.Than:
-			than = arms[i].at(c.Order, last)
+		if arms[i].name != name {
+			continue
+		}
+		for j, loss := range arms[i].at(order, last) {
+			losses[arms[i].runs[j].seed] = loss
 		}
 	}
-	gain := stat.Mean(than, nil) - stat.Mean(lower, nil)
-	verdict := "Not decided: one seed alone"
-	margin := math.NaN()
-	if len(lower) > 1 && len(than) > 1 {
-		margin = 2 * math.Sqrt(stat.Variance(lower, nil)/float64(len(lower))+stat.Variance(than, nil)/float64(len(than)))
-		switch {
-		case gain > margin:
-			verdict = "Holds"
-		case gain < -margin:
-			verdict = "Does **not** hold at this scale"
-		default:
-			verdict = "Not decided: the difference is within twice its standard error"
-		}
-	}
-	text := fmt.Sprintf("- %s %s: on %s, `%s` has %s, `%s` %s", c.Text, verdict, c.Order, c.Lower, spread(lower), c.Than, spread(than))
-	if !math.IsNaN(margin) {
-		text += fmt.Sprintf(" (difference %.3f, twice its standard error %.3f)", gain, margin)
-	}
-	return text + "."
+	return losses
 }

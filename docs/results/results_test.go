@@ -92,9 +92,9 @@ func TestPage(t *testing.T) {
 		"| slow, before | 2 | 0.00 M | 5.000 ± 0.000 |",
 		"| slow | 2 | 2.50 M | 3.125 ± 0.177 |",
 		"| fast | 2 | 2.50 M | 4.125 ± 0.177 |",
-		" " + spread([]float64{math.Exp(3), math.Exp(3.25)}) + " |\n",
+		" " + spread([]float64{math.Exp(3), math.Exp(3.25)}, 1) + " |\n",
 		"| first | 2.00 M | 4.062 ± 0.088 |",
-		"- Slow is better: Holds: on spans, `slow` has 3.125 ± 0.177, `fast` 4.125 ± 0.177 (difference 1.000, twice its standard error 0.354).",
+		"- Slow is better: Holds: on spans, `slow` has 3.125 ± 0.177, `fast` 4.125 ± 0.177; difference 1.000 ± 0.000 (95 %), 2 seeds.",
 		"- Fast is better: Does **not** hold at this scale: on ltr,",
 		"![held-out losses over tokens](two/1-slow-against-fast.svg)",
 	} {
@@ -121,8 +121,8 @@ func TestVerdict(t *testing.T) {
 	arms := func(lower, than []float64) []arm {
 		make := func(name string, losses []float64) arm {
 			a := arm{name: name}
-			for _, loss := range losses {
-				a.runs = append(a.runs, &run{points: []point{{losses: map[string]float64{"ltr": loss}}}})
+			for i, loss := range losses {
+				a.runs = append(a.runs, &run{seed: uint64(i), points: []point{{losses: map[string]float64{"ltr": loss}}}})
 			}
 			return a
 		}
@@ -130,10 +130,10 @@ func TestVerdict(t *testing.T) {
 	}
 	c := claim{Lower: "a", Than: "b", Order: "ltr", Text: "A is lower:"}
 	for want, a := range map[string][]arm{
-		"Holds:":                      arms([]float64{3, 3.1}, []float64{4, 4.1}),
-		"Does **not** hold":           arms([]float64{4, 4.1}, []float64{3, 3.1}),
-		"within twice its standard e": arms([]float64{3, 4}, []float64{3.1, 4.1}),
-		"one seed alone":              arms([]float64{3}, []float64{4, 4.1}),
+		"Holds:":               arms([]float64{3, 3.1, 3}, []float64{4, 4.2, 4.1}),
+		"Does **not** hold":    arms([]float64{4, 4.1}, []float64{3, 3.11}),
+		"may be chance":        arms([]float64{3, 4}, []float64{3.1, 3.9}),
+		"fewer than two seeds": arms([]float64{3}, []float64{4, 4.1}),
 	} {
 		if got := c.verdict(a); !strings.Contains(got, want) {
 			t.Errorf("%s\nwant %s", got, want)
