@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +32,7 @@ func TestStatusLine(t *testing.T) {
 // Where standard error is no terminal, there is a line a minute and no control code.
 func TestProgressElsewhere(t *testing.T) {
 	var log bytes.Buffer
-	env := &Env{Stdout: &bytes.Buffer{}, status: newStatusLine(&log)}
+	env := &Env{Stdout: &bytes.Buffer{}, status: newStatusLine(&log), log: &atomic.Pointer[slog.Logger]{}}
 	p := newJobProgress(env, false)
 	p.report(pipeline.Counts{Read: 1})
 	if log.Len() > 0 {
