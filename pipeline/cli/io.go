@@ -78,7 +78,7 @@ func openStreams(ctx context.Context, env *Env, c *config.Config, id runIdentity
 		return s, err
 	}
 	s.dead = pipeline.Complaints{W: env.Stderr}
-	if log := env.log.Load(); log != nil {
+	if log := env.jsonLog(); log != nil {
 		s.dead = loggedLetters{log}
 	}
 	if c.DeadLetters != nil {

@@ -71,7 +71,7 @@ type jobProgress struct {
 // is false, elsewhere: a status line among the records would garble them.
 func newJobProgress(env *Env, toStdout bool) *jobProgress {
 	now := time.Now()
-	log := env.log.Load()
+	log := env.jsonLog()
 	inPlace := log == nil && env.status.terminal && !(toStdout && isTerminal(env.Stdout))
 	return &jobProgress{status: env.status, log: log, inPlace: inPlace, start: now, last: now}
 }

@@ -40,7 +40,7 @@ func (t *trained) add(p training.Progress) {
 func (t *trained) rate() float64 { return float64(t.positions) / max(t.elapsed.Seconds(), 1e-9) }
 
 func newTrainProgress(env *Env) *trainProgress {
-	p := &trainProgress{w: env.status, log: env.log.Load(), every: time.Minute, start: time.Now()}
+	p := &trainProgress{w: env.status, log: env.jsonLog(), every: time.Minute, start: time.Now()}
 	if env.status.terminal {
 		p.every = 2 * time.Second
 	}

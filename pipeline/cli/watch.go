@@ -168,9 +168,17 @@ func (o observer) Done(n pipeline.Note) {
 	o.ModelCalls(n.ModelCalls)
 }
 
+// jsonLog returns the log that takes the place of words, nil if words are wanted.
+func (e *Env) jsonLog() *slog.Logger {
+	if e.log == nil { // not yet under Run
+		return nil
+	}
+	return e.log.Load()
+}
+
 // say tells the user something about the command as a whole.
 func (e *Env) say(level slog.Level, text string) {
-	if e.log.Load() == nil {
+	if e.jsonLog() == nil {
 		text = "a3: " + text
 	}
 	e.tell(level, "%s", text)
@@ -179,7 +187,7 @@ func (e *Env) say(level slog.Level, text string) {
 // tell tells the user something: in words, or in the log if it is to be read by machines.
 func (e *Env) tell(level slog.Level, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if log := e.log.Load(); log != nil {
+	if log := e.jsonLog(); log != nil {
 		log.Log(context.Background(), level, text)
 		return
 	}

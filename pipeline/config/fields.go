@@ -36,6 +36,9 @@ func (l *lister) list(path string, v reflect.Value) {
 			b.setDefaults()
 		}
 		l.list(path, block.Elem())
+		if v.Type().Elem().Kind() != reflect.Struct { // not given is none of its values
+			l.fields[len(l.fields)-1].Default = ""
+		}
 		return
 	}
 	switch block := v.Addr().Interface().(type) {
