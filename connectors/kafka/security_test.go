@@ -7,7 +7,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -16,10 +18,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/any-order/a3/connectors"
+	"github.com/any-order/a3/connectors/kafka/kafkatest"
 )
 
 // certificate makes a certificate for localhost that is its own authority, and returns
@@ -167,5 +172,48 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		if strings.Contains(text, "hunter2") {
 			t.Errorf("printed: %s", text)
 		}
+	}
+}
+
+// Every mechanism, OAUTHBEARER too, on a real Kafka.
+func TestSASLOnRealKafka(t *testing.T) {
+	plain := real.address(t)
+	if real.broker == nil {
+		t.Skipf("needs the listeners of a broker of its own: set %s to start", realVariable)
+	}
+	b := lookInto(t, nil, plain)
+	topic := b.topic(t, 1)
+	for _, mechanism := range []kadm.ScramMechanism{kadm.ScramSha256, kadm.ScramSha512} {
+		altered, err := b.admin.AlterUserSCRAMs(bounded(t), nil, []kadm.UpsertSCRAM{{User: "scrammer", Mechanism: mechanism, Iterations: 4096, Password: "s3"}})
+		if err != nil || altered.Error() != nil {
+			t.Fatal(err, altered.Error())
+		}
+	}
+	part := func(format string, args ...any) string {
+		return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, format, args...))
+	}
+	token := part(`{"alg":"none"}`) + "." + part(`{"sub":"a3","iat":%d,"exp":%d}`, time.Now().Unix()-10, time.Now().Unix()+3600) + "."
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i, auth := range []SASL{
+		{Mechanism: SASLPlain, Username: kafkatest.User, Password: kafkatest.Password},
+		{Mechanism: SASLScram256, Username: "scrammer", Password: "s3"},
+		{Mechanism: SASLScram512, Username: "scrammer", Password: "s3"},
+		{Mechanism: SASLOAuthBearer, Token: Secret(token)},
+		{Mechanism: SASLOAuthBearer, TokenFile: file},
+	} {
+		roundTrip(t, Cluster{Brokers: []string{real.broker.SASLAddr}, ClientID: "a3", SASL: []SASL{auth}}, topic, fmt.Sprint("value ", i))
+	}
+	wrong := DefaultSinkOptions()
+	wrong.Brokers, wrong.Topic = []string{real.broker.SASLAddr}, topic
+	wrong.SASL = []SASL{{Mechanism: SASLScram256, Username: "scrammer", Password: "wrong"}}
+	wrong.Client = []kgo.Opt{kgo.RequestRetries(0)}
+	if sink, err := OpenSink(bounded(t), wrong); err == nil {
+		sink.Close(bounded(t))
+		t.Error("a wrong password is accepted")
+	} else if !errors.Is(err, kerr.SaslAuthenticationFailed) || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("error %v", err)
 	}
 }
