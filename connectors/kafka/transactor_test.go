@@ -159,18 +159,23 @@ func transactionLeftOpen(t *testing.T, b *broker) {
 func TestTransactLeavesOutWhatWasTaken(t *testing.T) { eachBroker(t, transactLeavesOutWhatWasTaken) }
 
 func transactLeavesOutWhatWasTaken(t *testing.T, b *broker) {
-	in, out, dead := b.topic(t, 2), b.topic(t, 1), b.topic(t, 1)
-	b.put(t, in, 0, numbered("v", 6)...)
-	b.put(t, in, 1, numbered("w", 6)...)
-	old := b.exchange(t, in, out, dead, nil)
-	ds := old.take(t, 12)
-	newer := b.exchange(t, in, out, dead, nil)
-	moved := newer.take(t, 6)
-	old.transact(t, ds)
-	newer.transact(t, moved)
-	b.wantOnce(t, out, append(numbered("v", 6), numbered("w", 6)...)...)
-	for p := range int32(2) {
-		b.waitCommitted(t, old.opts.Group, in, p, 6)
+	for name, protocol := range protocols {
+		t.Run(name, func(t *testing.T) {
+			in, out, dead := b.topic(t, 2), b.topic(t, 1), b.topic(t, 1)
+			b.put(t, in, 0, numbered("v", 6)...)
+			b.put(t, in, 1, numbered("w", 6)...)
+			speaking := func(o *SourceOptions) { o.Protocol = protocol }
+			old := b.exchange(t, in, out, dead, speaking)
+			ds := old.take(t, 12)
+			newer := b.exchange(t, in, out, dead, speaking)
+			moved := newer.take(t, 6)
+			old.transact(t, ds)
+			newer.transact(t, moved)
+			b.wantOnce(t, out, append(numbered("v", 6), numbered("w", 6)...)...)
+			for p := range int32(2) {
+				b.waitCommitted(t, old.opts.Group, in, p, 6)
+			}
+		})
 	}
 }
 
