@@ -1,8 +1,8 @@
 // Package killtest kills workers, for real and at the worst moments, and counts what comes
 // out. Three of them share a topic as one group; one after the other ends itself with
 // SIGKILL at a point drawn at random (behind a poll, a computed record, its journal entry,
-// what it produced, its commit), or is killed from outside, and is started again at once or
-// after its session has ended. In the end every record must be out: at least once, or
+// what it produced, its commit), or is killed from outside, or frozen for longer than its
+// session and back for a moment, and is started again at once or after its session has ended. In the end every record must be out: at least once, or
 // exactly once to a reader of committed records.
 //
 // One command, which prints its seed:

@@ -175,7 +175,7 @@ func (h *harness) start(at point) *exec.Cmd {
 
 // points are those of the mode, drawn with equal chances.
 func (h *harness) point() point {
-	all := []point{polled, computed, journaled, produced, commitSent, committed, outside}
+	all := []point{polled, computed, journaled, produced, commitSent, committed, outside, frozen}
 	if h.orders.ExactlyOnce {
 		all = append(all, offsetsAdded)
 	}
@@ -192,8 +192,18 @@ func (h *harness) kill(n int) {
 		at := h.point()
 		cmd := h.start(at)
 		doomed[cmd] = at
-		if at == outside {
-			time.AfterFunc(time.Duration(h.rng.IntN(1500))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		delay := time.Duration(h.rng.IntN(1500)) * time.Millisecond
+		send := func(after time.Duration, signal syscall.Signal) {
+			time.AfterFunc(after, func() { _ = cmd.Process.Signal(signal) }) // it may have ended
+		}
+		switch at {
+		case outside:
+			send(delay, syscall.SIGKILL)
+		case frozen:
+			back := delay + 2*h.orders.SessionTimeout
+			send(delay, syscall.SIGSTOP)
+			send(back, syscall.SIGCONT)
+			send(back+delay, syscall.SIGKILL)
 		}
 	}
 	for range workers {

@@ -38,6 +38,7 @@ const (
 	commitSent   point = "commit sent"
 	committed    point = "commit"
 	outside      point = "outside" // by another process, at any time
+	frozen       point = "frozen"  // stopped for longer than its session, and killed when it has come back
 	nowhere      point = ""
 )
 
