@@ -18,14 +18,17 @@ type Ledger struct {
 	draft  []int32 // of the last decision; how much was kept is not known yet
 }
 
-// NewLedger returns the ledger of a document of which nothing is filled. Its budget is
-// four units a blank and sixteen more: each position reopened or checked costs one, and
-// so does each decision that fills nothing. So a document takes at most its blanks, the
-// reopened positions and the budget in decisions, whatever the strategy does.
+// Budget returns the units that a document with so many blanks has: four a blank and
+// sixteen more. Each position reopened or checked costs one, and so does each decision that
+// fills nothing. So a document takes at most its blanks, the reopened positions and the
+// budget in decisions, whatever the strategy does.
+func Budget(blanks int) int { return 4*blanks + 16 }
+
+// NewLedger returns the ledger of a document of which nothing is filled.
 func NewLedger(id uint64, open []int32) *Ledger {
 	return &Ledger{
 		id: id, open: slices.Clone(open), filled: make([]bool, len(open)),
-		left: len(open), budget: 4*len(open) + 16,
+		left: len(open), budget: Budget(len(open)),
 	}
 }
 
@@ -154,7 +157,7 @@ func (k *check) progress(kind Kind) error {
 		return k.broken(RuleProgress, "nothing is done in step %d", k.step)
 	}
 	if n := cost(*c); n > k.budget {
-		return k.broken(RuleBudget, "step %d costs %d, and %d are left of %d", k.step, n, k.budget, 4*len(k.open)+16)
+		return k.broken(RuleBudget, "step %d costs %d, and %d are left of %d", k.step, n, k.budget, Budget(len(k.open)))
 	}
 	return nil
 }

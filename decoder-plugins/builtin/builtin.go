@@ -7,7 +7,9 @@ import (
 	"github.com/any-order/a3/decoder-plugins/ar"
 	"github.com/any-order/a3/decoder-plugins/confidence"
 	"github.com/any-order/a3/decoder-plugins/random"
+	"github.com/any-order/a3/decoder-plugins/revise"
 	"github.com/any-order/a3/decoder-plugins/sdk"
+	"github.com/any-order/a3/decoder-plugins/speculative"
 )
 
 // List returns the shipped strategies, by ascending name.
@@ -16,6 +18,8 @@ func List() []sdk.Plugin {
 		{Info: ar.Info(), New: ar.New},
 		{Info: confidence.Info(), New: confidence.New},
 		{Info: random.Info(), New: random.New},
+		{Info: revise.Info(), New: revise.New},
+		{Info: speculative.Info(), New: speculative.New},
 	}
 }
 
