@@ -92,7 +92,7 @@ func (p *Panels) Before(next *Panels, i int) Panels {
 // at returns the panel at column n0, or what is read after the last one.
 func (p *Panels) at(n0 int) unsafe.Pointer {
 	switch {
-	case n0 >= p.N:
+	case n0 >= p.N || p.inner == 0:
 		return p.then
 	case p.h != nil:
 		return ptr(p.h, n0*p.inner)
