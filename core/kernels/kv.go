@@ -25,16 +25,32 @@ type KV struct {
 
 // NewKV allocates room for n keys, held in the type of rows that go with weights of type
 // t: Float32, or BF16.
-func NewKV(t Type, heads, dim, n int) *KV {
-	kv := &KV{typ: t.RowType(), Heads: heads, Dim: dim, capacity: roundUp(n, panelWidth), width: roundUp(dim, panelWidth)}
-	if kv.typ == Float32 {
-		kv.k = Aligned(heads * kv.capacity * dim)
-		kv.v = Aligned(heads * kv.capacity * kv.width)
+func NewKV(t Type, heads, dim, n int) *KV { return NewKVs(t, heads, dim, n, 1)[0] }
+
+// NewKVs is NewKV for several layers, in one piece of memory: so large pages are worth
+// while, which a step of decoding many documents needs, because it reads a little of each.
+func NewKVs(t Type, heads, dim, n, layers int) []*KV {
+	capacity, width := roundUp(n, panelWidth), roundUp(dim, panelWidth)
+	keys, values := heads*capacity*width, heads*capacity*width
+	var floats []float32
+	var halves []uint16
+	if t.RowType() == Float32 {
+		keys = heads * capacity * dim
+		floats = Aligned(layers * (keys + values))
 	} else {
-		kv.kh = aligned[uint16](heads * kv.capacity * kv.width)
-		kv.vh = aligned[uint16](heads * kv.capacity * kv.width)
+		halves = aligned[uint16](layers * (keys + values))
 	}
-	return kv
+	list := make([]*KV, layers)
+	for i := range list {
+		kv := &KV{typ: t.RowType(), Heads: heads, Dim: dim, capacity: capacity, width: width}
+		if floats != nil {
+			kv.k, kv.v, floats = floats[:keys:keys], floats[keys:][:values:values], floats[keys+values:]
+		} else {
+			kv.kh, kv.vh, halves = halves[:keys:keys], halves[keys:][:values:values], halves[keys+values:]
+		}
+		list[i] = kv
+	}
+	return list
 }
 
 // Type returns Float32 or BF16.

@@ -57,11 +57,8 @@ type Cache struct{ layers []*kernels.KV }
 
 // NewCache allocates room for n tokens.
 func (m *Model) NewCache(n int) *Cache {
-	c := &Cache{}
-	for range m.Config.Layers {
-		c.layers = append(c.layers, kernels.NewKV(m.Type, m.Config.KVHeads, m.Config.HeadDim, n))
-	}
-	return c
+	c := &m.Config
+	return &Cache{kernels.NewKVs(m.Type, c.KVHeads, c.HeadDim, n, c.Layers)}
 }
 
 // Len returns the number of tokens encoded so far.
