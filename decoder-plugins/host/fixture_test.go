@@ -29,6 +29,7 @@ func fixtures() []sdk.Plugin {
 	plugins := []sdk.Plugin{
 		{Info: faultyInfo("faulty"), New: newFaulty},
 		{Info: faultyInfo("planning"), New: newPlanning},
+		{Info: sdk.Info{Name: "counting", Version: "1"}, New: newCounting},
 	}
 	for name := range processes {
 		plugins = append(plugins, sdk.Plugin{Info: sdk.Info{Name: name, Version: "1", Params: faultyInfo(name).Params}, New: newFaulty})
@@ -224,6 +225,17 @@ func onlyOf(d, n int) []int32 {
 		offset[i] = 1
 	}
 	return offset
+}
+
+// newCounting returns a strategy that goes by its state alone: it fills as faulty does as
+// long as the state counts its decisions.
+func newCounting(sdk.Params) (sdk.Instance, error) {
+	return sdk.Stepwise(strategy.Spec{Name: "counting"}, func(v sdk.View) strategy.Choice {
+		return strategy.Choice{
+			Commit: v.Position[choice(v.Document.Key, int32(len(v.State)), len(v.Position)):][:1],
+			State:  append(slices.Clone(v.State), 'x'),
+		}
+	}), nil
 }
 
 // planning plans one group, until its fault strikes.

@@ -120,7 +120,7 @@ func fill(ctx context.Context, s strategy.Strategy, n int, before func(step int)
 		return nil, err
 	}
 	outcomes := make(map[uint64]*outcome)
-	open := make(map[uint64][]int32)
+	open, states := make(map[uint64][]int32), make(map[uint64][]byte)
 	live := make([]uint64, n)
 	for i, d := range docs {
 		outcomes[d.ID], open[d.ID], live[i] = new(outcome), slices.Clone(d.Open), d.ID
@@ -136,6 +136,7 @@ func fill(ctx context.Context, s strategy.Strategy, n int, before func(step int)
 			obs.Remain = append(obs.Remain, int32(len(open[id])))
 			obs.Position = append(obs.Position, open[id]...)
 			obs.Offset = append(obs.Offset, int32(len(obs.Position)))
+			obs.State = append(obs.State, states[id])
 		}
 		dec, err := s.Next(ctx, obs)
 		var failed *strategy.BatchError
@@ -149,7 +150,10 @@ func fill(ctx context.Context, s strategy.Strategy, n int, before func(step int)
 				ended = append(ended, id)
 				continue
 			}
-			group := dec.Commit[dec.CommitOffset[d]:dec.CommitOffset[d+1]]
+			group := dec.At(d).Commit
+			if state := dec.At(d).State; state != nil {
+				states[id] = slices.Clone(state)
+			}
 			outcomes[id].order = append(outcomes[id].order, group...)
 			open[id] = slices.DeleteFunc(open[id], func(p int32) bool { return slices.Contains(group, p) })
 			if len(open[id]) == 0 {

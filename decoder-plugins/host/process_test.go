@@ -59,6 +59,23 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// TestStateSurvives: a strategy that goes by its state goes on in mid-document when its
+// process is killed, however often.
+func TestStateSurvives(t *testing.T) {
+	for _, every := range []int{1, 2, 4} {
+		p := open(t, "counting", options(t))
+		got, err := fill(t.Context(), p.Strategy(), 4, func(step int) {
+			if step > 0 && step%every == 0 {
+				send(t, p.PID(), syscall.SIGKILL)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantFilled(t, got)
+	}
+}
+
 // send sends a signal and waits until it has taken effect.
 func send(t *testing.T, pid int, signal syscall.Signal) {
 	t.Helper()
