@@ -90,14 +90,17 @@ func Run(ctx context.Context, env Env) int {
 	return ExitFailed
 }
 
-// announceStop says when a stop is asked for. The caller calls ended.
+// announceStop puts itself before Stop: that a stop was asked for is said before anything
+// heeds it. The caller calls ended.
 func (e *Env) announceStop() (ended func()) {
-	done := make(chan struct{})
+	asked, stop, done := e.Stop, make(chan struct{}), make(chan struct{})
+	e.Stop = stop
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		select {
-		case <-e.Stop:
+		case <-asked:
 			e.say(slog.LevelInfo, "finishing what has been begun; once more ends at once")
+			close(stop)
 		case <-done:
 		}
 	})

@@ -78,6 +78,15 @@ func TestWatchedJob(t *testing.T) {
 		t.Errorf("/readyz: %d %s", status, text)
 	}
 	_, metrics := get("/metrics")
+	late := time.After(30 * time.Second) // what is written is told of a moment later
+	for value(t, metrics, `a3_stage_out_total{stage="write"}`) < 8 || value(t, metrics, `a3_stage_out_total{stage="dead_letters"}`) < 1 {
+		select {
+		case <-late:
+			t.Fatal(metrics)
+		case <-time.After(5 * time.Millisecond):
+		}
+		_, metrics = get("/metrics")
+	}
 	for metric, want := range map[string]float64{
 		`a3_stage_in_total{stage="read"}`:                 9,
 		`a3_stage_errors_total{stage="prepare"}`:          1,
