@@ -77,7 +77,9 @@ func (s *Session) Verify(positions, token []int32) error {
 	s.wanted = append(s.wanted[:0], d.position[1:]...)
 	s.proposal = s.proposal[:0]
 	if len(positions) == 1 { // q = p: no pass is needed
-		s.engine.workers[0].judge(s, kernels.Rows{}, 0)
+		w := s.engine.workers[0]
+		w.ws.Share(nil, nil) // the team may be at rest, or gone
+		w.judge(s, kernels.Rows{}, 0)
 	}
 	return nil
 }
