@@ -2,8 +2,10 @@ package cli_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,6 +62,59 @@ func TestSameBytesWhenThePluginIsKilled(t *testing.T) {
 		if kills < 3 {
 			t.Errorf("%s: only %d plugins were killed", strategy, kills)
 		}
+	}
+}
+
+// A restart of a strategy shows in the metrics.
+func TestRestartsAreCounted(t *testing.T) {
+	cmd := process(t, "infill", "--model", tinyModel(t), "--metrics-addr", ":0", "--log-format", "json", "--log-level", "info")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr := newLineCounter(), newLineCounter()
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stderr.wait(t, 1)
+	var serving logLine
+	if err := json.Unmarshal([]byte(lines(stderr.text())[0]), &serving); err != nil {
+		t.Fatal(err)
+	}
+	feed := func(docs []string, written int) {
+		t.Helper()
+		if _, err := io.WriteString(stdin, text(docs)); err != nil {
+			t.Fatal(err)
+		}
+		stdout.wait(t, written)
+	}
+	docs := documents(4)
+	feed(docs[:2], 2)
+	for _, pid := range plugins(t, cmd.Process.Pid) {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	feed(docs[2:], 4)
+	resp, err := http.Get("http://" + serving.Address + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if n := value(t, string(metrics), `a3_plugin_restarts_total{plugin="confidence"}`); n != 1 {
+		t.Errorf("%v restarts\n%s", n, stderr.text())
+	}
+	if err := stdin.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, stderr.text())
 	}
 }
 
