@@ -9,11 +9,6 @@ import (
 	"github.com/any-order/a3/core/strategy"
 )
 
-// dealRows is how many rows each thread must have for the documents of a step to be
-// dealt to the threads whole. With fewer rows a pass takes as long as its weights take to
-// be read: then the threads share one pass, so that each weight is read once.
-const dealRows = 64
-
 // worker is the memory of one computing goroutine.
 type worker struct {
 	ws      *model.Workspace
@@ -74,11 +69,12 @@ type step struct {
 }
 
 // deal splits the sessions, in their order, into parts of like numbers of rows, and
-// reports whether every thread has enough to do. A document that joins brings all its
+// reports whether every thread has enough to do: with fewer rows a pass takes as long as
+// its weights take to be read, and the threads share one, so that each is read once. A document that joins brings all its
 // given rows at once, many times what others add.
 func (s *step) deal(sessions []*Session, total int) bool {
 	n := s.engine.team.Size()
-	if n > 1 && (len(sessions) < n || total < dealRows*n) {
+	if n > 1 && (len(sessions) < n || total < s.engine.model.ShareRows()*n) {
 		return false
 	}
 	for len(s.parts) < n {

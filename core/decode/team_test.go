@@ -53,9 +53,9 @@ func TestDeal(t *testing.T) {
 	}{
 		{[]int{100}, false},               // a thread would have nothing to do
 		{[]int{1, 1, 1}, false},           // few rows
-		{[]int{40, 40}, false},            // few rows a thread
-		{[]int{70, 70}, true},             //
-		{[]int{25, 25, 25, 90}, true},     // 90 and 75
+		{[]int{100, 100}, false},          // few rows a thread
+		{[]int{150, 150}, true},           //
+		{[]int{50, 50, 50, 190}, true},    // 190 and 150
 		{[]int{300, 10, 10, 10}, false},   // one joins with all its given rows
 		{[]int{300, 290, 10, 10}, true},   //
 		{[]int{100, 100, 100, 1}, true},   // 200 and 101

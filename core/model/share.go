@@ -9,8 +9,15 @@ import (
 // the members take columns of every product, so that each weight is read by one of them;
 // with many they take rows. Attention is dealt by key/value heads, and blocks of rows.
 
-// shareRows is how many rows a member must have for a pass to be shared by rows.
-const shareRows = 64
+// ShareRows is how many rows a thread must have for it not to read all weights with others,
+// each some of the columns: then a pass is shared by rows, or threads have passes of their
+// own. Of int8 less is read.
+func (m *Model) ShareRows() int {
+	if m.Type == kernels.Int8 {
+		return 64
+	}
+	return 128
+}
 
 // shareWork is how many multiplications a step of a pass must have for the team to be
 // called: below, handing it out takes longer than half of it.
@@ -27,7 +34,7 @@ func (ws *Workspace) Share(team *parallel.Team, mates []*Workspace) {
 
 // share chooses how the team shares a pass of n rows.
 func (ws *Workspace) share(n int) {
-	ws.byRows = ws.team != nil && n >= shareRows*ws.team.Size()
+	ws.byRows = ws.team != nil && n >= ws.m.ShareRows()*ws.team.Size()
 	ws.byColumns = ws.team != nil && !ws.byRows
 }
 
