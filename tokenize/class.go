@@ -7,8 +7,6 @@ import (
 	"unicode/utf8"
 )
 
-//go:generate python3 testdata/make_classes.py
-
 // class is what the pre-tokenizers' patterns distinguish about a rune. A byte that
 // is not part of valid UTF-8 is a rune of its own, of class other.
 type class uint8
