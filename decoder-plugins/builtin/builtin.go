@@ -6,6 +6,7 @@ package builtin
 import (
 	"github.com/any-order/a3/decoder-plugins/ar"
 	"github.com/any-order/a3/decoder-plugins/confidence"
+	"github.com/any-order/a3/decoder-plugins/groups"
 	"github.com/any-order/a3/decoder-plugins/random"
 	"github.com/any-order/a3/decoder-plugins/revise"
 	"github.com/any-order/a3/decoder-plugins/sdk"
@@ -17,6 +18,7 @@ func List() []sdk.Plugin {
 	return []sdk.Plugin{
 		{Info: ar.Info(), New: ar.New},
 		{Info: confidence.Info(), New: confidence.New},
+		{Info: groups.Info(), New: groups.New},
 		{Info: random.Info(), New: random.New},
 		{Info: revise.Info(), New: revise.New},
 		{Info: speculative.Info(), New: speculative.New},

@@ -7,11 +7,18 @@
 // at least the size surest, so that every step makes progress: with size 1, the
 // confidence-aware parallel decoding of Fast-dLLM (arXiv 2505.22618, algorithm 1),
 // for which the authors use tau = 0.9.
+//
+// With a factor f it takes the m surest for the largest m such that of each r <= m the
+// r-th surest has 1 - probability <= f / (r+1): the factor-based decoding of the same
+// paper. Its theorem 1: if n tokens have probabilities above 1-epsilon each, and
+// (n+1) epsilon <= 1, then the likeliest tokens, one by one independently, are the
+// likeliest jointly. So with f below 1, without sampling, a step commits what one at a
+// time would have, if the model's conditionals agree with one joint distribution.
 package confidence
 
 import (
-	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/any-order/a3/core/strategy"
@@ -22,22 +29,28 @@ import (
 func Info() sdk.Info {
 	return sdk.Info{
 		Name: "confidence", Version: "1.0.0",
-		Doc: "Commits the tokens of which the model is surest, a few a step or all above a threshold.",
+		Doc: "Commits the tokens of which the model is surest, a few a step, or all above a threshold or within a bound.",
 		Params: []sdk.Param{
-			sdk.Int("size", 1, 1, strategy.MaxWindow, "positions committed a step; with a threshold, the least number"),
+			sdk.Int("size", 1, 1, strategy.MaxWindow, "positions committed a step; with a threshold or a factor, the least number"),
 			sdk.Float("threshold", 0, 0, 1, "commit all with at least this probability; 0 = off"),
+			sdk.Float("factor", 0, 0, strategy.MaxWindow, "commit the r surest while (r+1) (1 - probability) stays within this; 0 = off"),
 		},
 	}
 }
 
 // New returns the strategy.
 func New(p sdk.Params) (sdk.Instance, error) {
-	return &stepper{size: p.Int("size"), threshold: float32(p.Float("threshold"))}, nil
+	s := &stepper{size: p.Int("size"), threshold: float32(p.Float("threshold")), factor: p.Float("factor")}
+	if s.threshold > 0 && s.factor > 0 {
+		return nil, fmt.Errorf("threshold=%g and factor=%g exclude each other: set one of them to 0", p.Float("threshold"), s.factor)
+	}
+	return s, nil
 }
 
 type stepper struct {
 	size      int     // least number of positions committed a step, as far as proposed
 	threshold float32 // 0 = off
+	factor    float64 // 0 = off
 	order     []int   // scratch of Next: rows of one document, surest first
 }
 
@@ -63,20 +76,31 @@ func (s *stepper) Next(ctx context.Context, obs *strategy.Observation) (*strateg
 	decision := &strategy.Decision{CommitOffset: make([]int32, 1, len(obs.Doc)+1)}
 	for d := range obs.Doc {
 		start, end := obs.Rows(d)
-		s.order = s.order[:0]
-		for row := start; row < end; row++ {
-			s.order = append(s.order, row)
-		}
-		// Stable over rows of ascending position; cmp.Compare puts NaN last.
-		slices.SortStableFunc(s.order, func(a, b int) int { return cmp.Compare(obs.Prob[b], obs.Prob[a]) })
-		for rank, row := range s.order {
-			if rank >= s.size && (s.threshold == 0 || !(obs.Prob[row] >= s.threshold)) {
-				break
-			}
-			decision.Commit = append(decision.Commit, obs.Position[row])
+		prob := obs.Prob[start:end]
+		s.order = sdk.Descending(s.order, prob)
+		for _, row := range s.order[:s.count(prob)] {
+			decision.Commit = append(decision.Commit, obs.Position[start+row])
 		}
 		decision.CommitOffset = append(decision.CommitOffset, int32(len(decision.Commit)))
 		slices.Sort(decision.Commit[decision.CommitOffset[d]:])
 	}
 	return decision, ctx.Err()
+}
+
+// count returns how many of the surest rows of one document are committed.
+func (s *stepper) count(prob []float32) int {
+	n := 0
+	for n < len(prob) && (n < s.size || s.sure(n+1, prob[s.order[n]])) {
+		n++
+	}
+	return n
+}
+
+// sure says whether the r-th surest token, from 1, is committed beyond size. What is no
+// number never is.
+func (s *stepper) sure(r int, prob float32) bool {
+	if s.factor > 0 {
+		return float64(r+1)*(1-float64(prob)) <= s.factor
+	}
+	return s.threshold > 0 && prob >= s.threshold
 }

@@ -64,16 +64,12 @@ func (r reviser) decide(v sdk.View) strategy.Choice {
 	if v.Kind == strategy.Checked {
 		return r.reopen(v, m)
 	}
-	sure := surest(v)
+	sure := sdk.Descending(nil, v.Prob)
 	n := 1
 	for n < len(sure) && n < r.most && v.Prob[sure[n]] >= r.threshold {
 		n++
 	}
-	var c strategy.Choice
-	for _, row := range sure[:n] {
-		c.Commit = append(c.Commit, v.Position[row])
-	}
-	slices.Sort(c.Commit)
+	c := v.Commit(sure[:n])
 	// A look costs a unit a position, and reopening or being content at most as many.
 	if cost := m.spent + uint32(2*n); n > 1 && int(cost) <= strategy.Budget(len(v.Document.Open)) {
 		m.spent, m.committed = m.spent+uint32(n), uint32(n)
@@ -85,7 +81,7 @@ func (r reviser) decide(v sdk.View) strategy.Choice {
 // reopen takes back the checked tokens that hold least, fewer than were committed.
 func (r reviser) reopen(v sdk.View, m memory) strategy.Choice {
 	var c strategy.Choice
-	least := surest(v)
+	least := sdk.Descending(nil, v.Prob)
 	slices.Reverse(least)
 	for _, row := range least[:min(len(least), int(m.committed)-1)] {
 		if v.Prob[row] < r.back {
@@ -96,23 +92,4 @@ func (r reviser) reopen(v sdk.View, m memory) strategy.Choice {
 	m.spent += uint32(len(c.Reopen)) + 1
 	c.State = m.state()
 	return c
-}
-
-// surest returns the rows by descending probability, ties by ascending position; what is
-// not a number comes last.
-func surest(v sdk.View) []int {
-	rows := make([]int, len(v.Position))
-	for i := range rows {
-		rows[i] = i
-	}
-	slices.SortStableFunc(rows, func(a, b int) int {
-		switch pa, pb := v.Prob[a], v.Prob[b]; {
-		case pa > pb || pa == pa && pb != pb:
-			return -1
-		case pb > pa || pb == pb && pa != pa:
-			return 1
-		}
-		return 0
-	})
-	return rows
 }
