@@ -6,7 +6,9 @@ package builtin
 import (
 	"github.com/any-order/a3/decoder-plugins/ar"
 	"github.com/any-order/a3/decoder-plugins/confidence"
+	"github.com/any-order/a3/decoder-plugins/entropy"
 	"github.com/any-order/a3/decoder-plugins/groups"
+	"github.com/any-order/a3/decoder-plugins/margin"
 	"github.com/any-order/a3/decoder-plugins/random"
 	"github.com/any-order/a3/decoder-plugins/revise"
 	"github.com/any-order/a3/decoder-plugins/sdk"
@@ -18,7 +20,9 @@ func List() []sdk.Plugin {
 	return []sdk.Plugin{
 		{Info: ar.Info(), New: ar.New},
 		{Info: confidence.Info(), New: confidence.New},
+		{Info: entropy.Info(), New: entropy.New},
 		{Info: groups.Info(), New: groups.New},
+		{Info: margin.Info(), New: margin.New},
 		{Info: random.Info(), New: random.New},
 		{Info: revise.Info(), New: revise.New},
 		{Info: speculative.Info(), New: speculative.New},
