@@ -129,11 +129,20 @@ func (b *broker) topic(t *testing.T, partitions int32) string {
 
 func (b *broker) topicWith(t *testing.T, partitions int32, config map[string]*string) string {
 	t.Helper()
-	name := "stories-" + rand.Text()
-	if _, err := b.admin.CreateTopic(bounded(t), partitions, 1, config, name); err != nil {
+	ctx, name := bounded(t), "stories-"+rand.Text()
+	if _, err := b.admin.CreateTopic(ctx, partitions, 1, config, name); err != nil {
 		t.Fatal(err)
 	}
-	return name
+	for { // a broker answers before its own view of the topics has the new one
+		seen, err := b.admin.ListTopics(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if topic := seen[name]; topic.Err == nil && len(topic.Partitions) == int(partitions) {
+			return name
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // put produces values to one partition.
