@@ -4,7 +4,11 @@
 package builtin
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/any-order/a3/decoder-plugins/ar"
+	"github.com/any-order/a3/decoder-plugins/blockwise"
 	"github.com/any-order/a3/decoder-plugins/confidence"
 	"github.com/any-order/a3/decoder-plugins/entropy"
 	"github.com/any-order/a3/decoder-plugins/groups"
@@ -17,7 +21,7 @@ import (
 
 // List returns the shipped strategies, by ascending name.
 func List() []sdk.Plugin {
-	return []sdk.Plugin{
+	alone := []sdk.Plugin{
 		{Info: ar.Info(), New: ar.New},
 		{Info: confidence.Info(), New: confidence.New},
 		{Info: entropy.Info(), New: entropy.New},
@@ -27,6 +31,9 @@ func List() []sdk.Plugin {
 		{Info: revise.Info(), New: revise.New},
 		{Info: speculative.Info(), New: speculative.New},
 	}
+	all := append(slices.Clone(alone), blockwise.Plugin(alone))
+	slices.SortFunc(all, func(a, b sdk.Plugin) int { return strings.Compare(a.Info.Name, b.Info.Name) })
+	return all
 }
 
 // Serve is the body of the hidden command by which the executable runs one of its

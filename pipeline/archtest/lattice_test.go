@@ -44,8 +44,11 @@ connectors/conntest       | connectors                             |            
 connectors/file           | connectors                             | github.com/bmatcuk/doublestar/v4 github.com/klauspost/compress | connectors/conntest
 connectors/kafka          | connectors                             | github.com/hbollon/go-edlib github.com/twmb/franz-go | connectors/conntest github.com/goccy/go-yaml
 
-# A strategy imports the SDK and the contract, and no other strategy.
+# A strategy imports the SDK and the contract, and no other strategy. The one that has
+# others inside is given them: its command and its tests take those that are shipped.
 decoder-plugins/*         | core/seq core/strategy decoder-plugins/sdk |                              | decoder-plugins/sdktest
+decoder-plugins/blockwise | core/seq core/strategy decoder-plugins/sdk |                              | decoder-plugins/builtin decoder-plugins/sdktest
+decoder-plugins/blockwise/cmd | decoder-plugins/builtin            |                                  |
 decoder-plugins/proto     |                                        | google.golang.org/grpc google.golang.org/protobuf github.com/bufbuild/protocompile |
 decoder-plugins/internal  | core/seq core/strategy decoder-plugins/proto/v1 decoder-plugins/sdk | github.com/hashicorp/go-plugin google.golang.org/grpc google.golang.org/protobuf |
 decoder-plugins/sdk       | core/seq core/strategy decoder-plugins/internal/wire decoder-plugins/proto/v1 | github.com/hbollon/go-edlib github.com/hashicorp/go-hclog github.com/hashicorp/go-plugin google.golang.org/grpc golang.org/x/sys |

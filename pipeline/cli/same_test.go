@@ -26,7 +26,7 @@ func TestSameBytes(t *testing.T) {
 		writeFile(t, filepath.Join(dir, "half-2.jsonl"), strings.Join(docs[9:], "\r\n")), // no line break at the end
 	}
 	seen := map[string]string{}
-	for _, strategy := range []string{"ar", "random:size=2", "groups:size=3,order=both-sided", "confidence:size=2", "entropy:bound=7", "margin:size=3", "speculative:draft=3", "revise:threshold=0.02,back=0.9,most=3"} {
+	for _, strategy := range []string{"ar", "random:size=2", "groups:size=3,order=both-sided", "confidence:size=2", "entropy:bound=7", "margin:size=3", "blockwise:size=3,inner=random:size=2", "speculative:draft=3", "revise:threshold=0.02,back=0.9,most=3"} {
 		for _, sampling := range []string{"", "--temperature 0.8 --seed 5", "--temperature 0.8 --seed 6"} {
 			base := append([]string{"infill", "--quiet", "--model", model, "--strategy", strategy}, strings.Fields(sampling)...)
 			want := lines(succeed(t, append(base, "--in-process", "--threads", "1", in)...))
