@@ -108,6 +108,7 @@ func (w *worker) looked(s *Session, final kernels.Rows, at int) {
 	p.Token = s.tokens[p.Position]
 	p.LogProb = w.ws.LogProb(final.Slice(at, at+1), 0, p.Token)
 	p.Prob = float32(math.Exp(p.LogProb))
+	s.noteLater(Checked, p.Position, p.LogProb)
 	c.done, c.top = append(c.done, p), append(c.top, s.top...)
 	if next := len(c.done); next < len(c.positions) {
 		s.lookAt(next)

@@ -47,6 +47,8 @@ type Options struct {
 	Banned []int32 // tokens that no blank may take, such as BOS and EOS
 	StopAt int32   // a document ends when this token is known and nothing before it is blank; -1 = never
 
+	Trace bool // tell what happened step by step: Result.Events
+
 	MaxDocuments int // decoded at the same time
 	MaxRows      int // rows of one step over all documents; one document may exceed it
 	Threads      int // goroutines that compute

@@ -24,6 +24,7 @@ func (s *Session) Reopen(positions []int32) error {
 	}
 	cut := s.rankOf(first)
 	for _, p := range positions {
+		s.noteLater(Reopened, p, 0)
 		s.blank[p], s.tokens[p] = true, s.doc.Canvas.Tokens[p]
 		s.logProb[p], s.commit[p] = 0, -1
 	}

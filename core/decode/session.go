@@ -55,6 +55,8 @@ type Session struct {
 	reopened           int  // positions
 	stale, rescored    bool // log-probabilities of tokens that were predicted from reopened ones
 	checked            bool // the proposal is of filled positions
+
+	events []Event // with Options.Trace
 }
 
 // task says what a pass computes for a session.
@@ -289,6 +291,7 @@ func (s *Session) Commit(positions, token []int32) error {
 			return fmt.Errorf("position %d is committed twice", p)
 		}
 	}
+	s.noteGroup(Committed, s.chosen)
 	s.fill(s.chosen)
 	s.steps++
 	s.spend()
@@ -344,6 +347,8 @@ type Result struct {
 	Reopened   int  // positions that were filled and made blank again, counted each time
 	Rescored   bool // LogProb was computed again in the end, under Groups, since tokens were reopened
 
+	Events []Event // with Options.Trace: what happened, in order
+
 	Err error // why the document was not filled; the columns hold what there was
 }
 
@@ -352,7 +357,7 @@ func (s *Session) Result() *Result {
 	return &Result{
 		Document: s.doc, Tokens: s.tokens, LogProb: s.logProb, Order: s.commit, Groups: s.groups,
 		Steps: s.steps, ModelCalls: s.calls, Rows: s.rows,
-		Reopened: s.reopened, Rescored: s.rescored,
+		Reopened: s.reopened, Rescored: s.rescored, Events: s.events,
 	}
 }
 

@@ -121,6 +121,12 @@ func (w *worker) judge(s *Session, final kernels.Rows, at int) {
 		if d.err = c.check(); d.err != nil {
 			break
 		}
+		kind := Accepted
+		if !kept {
+			kind = Committed
+			s.noteRefused(j)
+		}
+		s.noteGroup(kind, []chosen{c})
 		s.fill([]chosen{c})
 		if !kept {
 			break
