@@ -22,6 +22,8 @@ type Item struct {
 	Err      error  // why there is none
 	Note     Note   // what the job counts beside success and failure
 
+	Explanation []byte // how the job came to the output, for Options.Explain
+
 	seq       int64 // place in the input
 	key       journal.Key
 	stage     Stage // where it failed, if it did
@@ -95,6 +97,9 @@ type Options struct {
 	PassTombstones bool
 	// Failures ends the run when too much fails.
 	Failures FailureLimit
+	// Explain, if not nil, is handed the explanations of records that were written, in the
+	// order of the input, by one goroutine. What was found in the journal has none.
+	Explain func(explanation []byte) error
 	// Observer, if not nil, is told what passes through the stages.
 	Observer Observer
 }

@@ -70,9 +70,23 @@ func (r *runner) deliver(ctx context.Context, batch []*Item) error {
 	for _, item := range batch {
 		r.count(item)
 		<-r.slots
+		if err := r.explain(item); err != nil {
+			return err
+		}
 	}
 	if r.options.Report != nil {
 		r.options.Report(r.counts)
+	}
+	return nil
+}
+
+// explain hands on how the output of an item came about, if that was written.
+func (r *runner) explain(item *Item) error {
+	if r.options.Explain == nil || item.Explanation == nil || item.Err != nil || !item.settled {
+		return nil
+	}
+	if err := r.options.Explain(item.Explanation); err != nil {
+		return fmt.Errorf("write the explanation of %v: %w", item.Delivery.Origin, err)
 	}
 	return nil
 }

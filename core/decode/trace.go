@@ -22,9 +22,9 @@ const (
 // the strategy does: filling a position again, and checking it, is paid for.
 type Event struct {
 	Kind     EventKind
-	Step     int32   // the decision that made it happen, from 0
-	Group    int32   // of Committed and Accepted: index of the group, as counted then; else -1
-	Dropped  int32   // of Refused
+	Step     int32 // the decision that made it happen, from 0
+	Group    int32 // of Committed and Accepted: index of the group, as counted then; else -1
+	Dropped  int32 // of Refused
 	Position int32
 	Token    int32
 	LogProb  float64 // the model's own, in nats: of Committed and Accepted as it was then, of Checked given all else; else 0

@@ -67,9 +67,10 @@ pipeline/killtest         |                                        |            
 pipeline/infill           | core/seq                               | github.com/hbollon/go-edlib      | tokenize
 pipeline/rewrite          | core/seq pipeline/infill/...           |                                  | tokenize
 pipeline/score            | core/seq pipeline/infill/...           |                                  | tokenize
-pipeline/jobs             | batching core/... pipeline pipeline/infill/... pipeline/rewrite pipeline/score tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors connectors/memory decoder-plugins/... pipeline/models/...
+pipeline/explain          | pipeline/infill/record                 |                                  |
+pipeline/jobs             | batching core/... pipeline pipeline/explain pipeline/infill/... pipeline/rewrite pipeline/score tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors connectors/memory decoder-plugins/... pipeline/models/...
 pipeline/models           | core/checkpoint core/checkpoint/gguf core/kernels core/model core/order tokenize |  | core/checkpoint/gguf/gguftest core/decode core/seq
-pipeline/config           | connectors/file connectors/kafka core/decode decoder-plugins/sdk pipeline pipeline/infill pipeline/rewrite pipeline/training | github.com/goccy/go-yaml github.com/hbollon/go-edlib |
+pipeline/config           | connectors/file connectors/kafka core/decode decoder-plugins/sdk pipeline pipeline/explain pipeline/infill pipeline/rewrite pipeline/training | github.com/goccy/go-yaml github.com/hbollon/go-edlib |
 pipeline/training         | batching connectors core/... pipeline/infill/record tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors/memory connectors/file
 pipeline/telemetry        |                                        | github.com/prometheus/client_golang |
 pipeline/bench            | core/... decoder-plugins/ar decoder-plugins/confidence decoder-plugins/random decoder-plugins/sdk pipeline/models | golang.org/x/sys | pipeline/models/modelstest

@@ -76,6 +76,7 @@ func engineOptions(c *config.Config, l *models.Loaded) decode.Options {
 		o.Temperature = d.Temperature
 	}
 	o.NoCache, o.Regroup = !d.Cache, decode.Regroup(d.Regroup)
+	o.Trace = c.Explain != nil
 	o.MaxDocuments, o.MaxRows, o.Threads = c.Batching.Documents, c.Batching.Rows, threadCount(c.Compute)
 	o.Banned = jobs.Banned(l.Tokenizer, l.Model.Config.Vocab)
 	return o

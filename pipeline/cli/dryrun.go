@@ -35,7 +35,7 @@ func dryRun(ctx context.Context, env *Env, c *config.Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	job, _, err := newJob(c.Job, d, w)
+	job, _, err := newJob(c.Job, d, w, nil)
 	if err != nil {
 		return &usageError{err}
 	}

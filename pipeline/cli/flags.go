@@ -92,6 +92,7 @@ type jobFlags struct {
 	output, deadLetters string
 	overwrite           bool
 	strategy, cache     string
+	explain             string
 	quiet               bool
 }
 
@@ -128,6 +129,7 @@ func (f *jobFlags) addFilling(cmd *cobra.Command) {
 	flags.Float64Var(&c.Decoding.TopP, "top-p", 1, "draw among the most probable tokens that hold this mass")
 	flags.StringVar(&f.cache, "cache", "on", "on, or off: compute everything anew in each step, for checks. It changes stats.rows alone")
 	flags.StringVar(&c.Decoding.Regroup, "regroup", string(decode.RegroupCommit), "commit, or published: regroup all known tokens before each step (another distribution, slow)")
+	flags.StringVar(&f.explain, "explain", "", "text, json or html, with :FILE behind it: tell in which order the blanks were filled, how surely and in which groups; without FILE on standard error. It never changes a record")
 	flags.IntVar(&c.Batching.Documents, "batch", c.Batching.Documents, "documents decoded at the same time. It never changes a result")
 	flags.IntVar(&c.Batching.Rows, "rows", c.Batching.Rows, "rows of one model call over all documents. It never changes a result")
 }
@@ -141,6 +143,7 @@ func flagOf(path string) string {
 		"job.infill.blank_tokens": "--blank-tokens", "job.rewrite.select": "--select", "job.rewrite.tokens": "--tokens",
 		"strategy.name": "--strategy", "strategy.directory": "--plugin-dir", "decoding.temperature": "--temperature", "decoding.top_k": "--top-k",
 		"decoding.top_p": "--top-p", "decoding.regroup": "--regroup",
+		"explain": "--explain", "explain.form": "--explain", "explain.file": "--explain",
 		"output": "--output", "output.file.path": "--output", "output.kafka": "--output", "dead_letters": "--dead-letters",
 		"delivery.guarantee": "--exactly-once", "delivery.max_attempts": "--max-attempts", "delivery.max_failures": "--max-failures",
 		"metrics.address": "--metrics-addr", "log.format": "--log-format", "log.level": "--log-level",
@@ -176,6 +179,10 @@ func (f *jobFlags) complete(args []string) (*config.Config, error) {
 	named, err := config.ParseStrategy(f.strategy)
 	if err != nil {
 		return nil, &usageError{err}
+	}
+	if f.explain != "" {
+		e := config.ParseExplain(f.explain)
+		c.Explain = &e
 	}
 	c.Strategy.Name, c.Strategy.Params = named.Name, named.Params
 	switch f.cache {

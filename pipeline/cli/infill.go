@@ -27,9 +27,14 @@ order in which its tokens were committed; other fields pass through. Given text 
 back byte for byte. A record that fails is named on standard error, or goes to
 --dead-letters, and the exit code is 1.
 
-An output file can be continued: the same command goes on behind what it holds.`,
+An output file can be continued: the same command goes on behind what it holds.
+
+--explain tells which token became known in which step, how surely and in which group,
+and what was refused, reopened or checked: as text, as JSON lines, or as one HTML page
+that replays it offline. It tells of the documents that this run decodes.`,
 		Example: `  a3 infill stories.jsonl
   a3 infill --strategy random:size=2 --seed 7 -o filled.jsonl 'corpus/*.jsonl.gz'
+  a3 infill --explain html:page.html stories.jsonl -o filled.jsonl
   a3 infill 'kafka://localhost:9092/stories-in?group=a3' -o kafka://localhost:9092/stories-out
   echo '{"text": "The cat sat on the {{blank:2}}."}' | a3 infill`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -55,6 +60,7 @@ tokens as the text that it replaces, unless --tokens says otherwise. If the patt
 a group, only what the first group matched is replaced. Records without a match pass
 unchanged. Records, output and errors are those of infill.`,
 		Example: `  a3 rewrite --select 'regex:\b(Tom|Anna)\b' stories.jsonl
+  a3 rewrite --select 'regex:[0-9]+' --explain text stories.jsonl
   a3 rewrite --select 'regex:[^.]*\.$' --tokens 12 -o rewritten.jsonl stories.jsonl`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd, env, args)

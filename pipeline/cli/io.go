@@ -145,6 +145,9 @@ func openInputs(env *Env, c *config.Config) (*file.Source, error) {
 			outputs = append(outputs, out.File.Path)
 		}
 	}
+	if c.Explain != nil && c.Explain.File != "" {
+		outputs = append(outputs, c.Explain.File)
+	}
 	return openFiles(env, c.Input.Files, outputs...)
 }
 

@@ -29,7 +29,11 @@ func runJob(ctx context.Context, env *Env, c *config.Config, quiet bool) (err er
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	w.loaded(c.Job.Name(), d)
-	job, what, err := newJob(c.Job, d, w)
+	notes, err := newExplanations(env, c)
+	if err != nil {
+		return err
+	}
+	job, what, err := newJob(c.Job, d, w, notes)
 	if err != nil {
 		return &usageError{err}
 	}
@@ -39,11 +43,15 @@ func runJob(ctx context.Context, env *Env, c *config.Config, quiet bool) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	return moveRecords(ctx, env, c, job, s, w, id.run, quiet)
+	if err := notes.open(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, notes.close()) }()
+	return moveRecords(ctx, env, c, job, s, w, notes, id.run, quiet)
 }
 
 // newJob returns the job, and what of its settings results depend on.
-func newJob(j config.Job, d *decoder, w *watch) (job pipeline.Job, what string, err error) {
+func newJob(j config.Job, d *decoder, w *watch, notes *explanations) (job pipeline.Job, what string, err error) {
 	codec, err := infill.NewCodec(d.Tokenizer, d.Model.Config.MaxPositions)
 	if err != nil {
 		return nil, "", err
@@ -60,6 +68,7 @@ func newJob(j config.Job, d *decoder, w *watch) (job pipeline.Job, what string, 
 	return jobs.NewFill(jobs.Fill{
 		Parse: parse, Codec: codec, Tokenizer: d.Tokenizer, Vocab: d.Model.Config.Vocab,
 		Engine: d.engine, Strategy: d.decider(), Mem: memory.NewGoAllocator(), Batched: w.batched,
+		Explain: notes.writer(),
 	}), what, nil
 }
 
@@ -85,13 +94,16 @@ func newParser(j config.Job) (parse func(value []byte, plain bool) (*infill.Docu
 }
 
 // moveRecords moves the records through a job and reports.
-func moveRecords(ctx context.Context, env *Env, c *config.Config, job pipeline.Job, s *streams, w *watch, run string, quiet bool) error {
+func moveRecords(ctx context.Context, env *Env, c *config.Config, job pipeline.Job, s *streams, w *watch, notes *explanations, run string, quiet bool) error {
 	o := pipeline.DefaultOptions()
 	o.Window, o.WriteBatch = c.Batching.Window, c.Batching.WriteBatch
 	o.Observer = w.observer(c.Job)
 	o.Run, o.Transactor, o.PassTombstones = run, s.transactor, c.Output.Kafka != nil
 	if s.journal != nil {
 		o.Journal, o.MaxAttempts = s.journal, c.Delivery.MaxAttempts
+	}
+	if notes != nil {
+		o.Explain = notes.write
 	}
 	var err error
 	if o.Failures, err = c.Delivery.FailureLimit(); err != nil {

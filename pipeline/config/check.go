@@ -12,6 +12,7 @@ import (
 
 	"github.com/any-order/a3/connectors/file"
 	"github.com/any-order/a3/core/decode"
+	"github.com/any-order/a3/pipeline/explain"
 	"github.com/any-order/a3/pipeline/infill"
 	"github.com/any-order/a3/pipeline/rewrite"
 )
@@ -46,6 +47,7 @@ func (c *Config) check(k *checker) {
 	c.checkJob(k)
 	c.checkInput(k)
 	c.checkDecoding(k)
+	c.checkExplain(k)
 	if c.Job.Train == nil {
 		c.Output.check(k, "output")
 		if c.DeadLetters != nil {
@@ -209,6 +211,30 @@ func (c *Config) checkDecoding(k *checker) {
 		if strings.ContainsAny(name, ":,=") || strings.Contains(value, ",") {
 			k.fail("strategy.params."+name, "names hold no colon, comma or equals sign, and values no comma")
 		}
+	}
+}
+
+func (c *Config) checkExplain(k *checker) {
+	e := c.Explain
+	if e == nil {
+		return
+	}
+	if _, err := explain.ParseForm(e.Form); err != nil {
+		k.require("explain.form", err)
+	} else if e.Form == string(explain.HTML) && e.File == "" {
+		k.fail("explain", "is without a file, and a page needs one: html:page.html")
+	}
+	if c.Job.Name() != "" && !c.Job.Fills() {
+		k.fail("explain", "is for jobs that fill blanks, infill and rewrite")
+	}
+	switch {
+	case e.File == "":
+	case e.File == Stdio:
+		k.fail("explain.file", "standard output is for records; name a file, or none for standard error")
+	case c.Output.File != nil && c.Output.File.Path == e.File:
+		k.fail("explain.file", "is the output, %s", e.File)
+	case c.DeadLetters != nil && c.DeadLetters.File != nil && c.DeadLetters.File.Path == e.File:
+		k.fail("explain.file", "is the file of the dead letters, %s", e.File)
 	}
 }
 

@@ -25,6 +25,7 @@ type Config struct {
 	Job         Job      `yaml:"job"`
 	Strategy    Strategy `yaml:"strategy"`
 	Decoding    Decoding `yaml:"decoding"`
+	Explain     *Explain `yaml:"explain,omitempty"` // nil = do not
 	Output      Output   `yaml:"output"`
 	DeadLetters *Output  `yaml:"dead_letters,omitempty"` // nil = complaints in the log
 	Delivery    Delivery `yaml:"delivery"`
@@ -117,6 +118,12 @@ type Decoding struct {
 	TopP        float64 `yaml:"top_p"`       // 1 = all
 	Cache       bool    `yaml:"cache"`       // false = compute everything anew in each step
 	Regroup     string  `yaml:"regroup"`     // commit or published
+}
+
+// Explain says how to tell in which order the blanks were filled.
+type Explain struct {
+	Form string `yaml:"form"` // text, json or html
+	File string `yaml:"file"` // replaced by each run; empty = standard error
 }
 
 // Output is where records go: a file, unless a topic is named.
@@ -291,6 +298,18 @@ func (s *Strategy) parse(text string) error {
 		s.Name, s.Params = parsed.Name, parsed.Params
 	}
 	return err
+}
+
+// parse reads an explanation that is one word.
+func (e *Explain) parse(text string) error {
+	*e = ParseExplain(text)
+	return nil
+}
+
+// ParseExplain reads FORM or FORM:FILE. Whether there is such a form, Config.Complete says.
+func ParseExplain(text string) Explain {
+	form, file, _ := strings.Cut(text, ":")
+	return Explain{Form: form, File: file}
 }
 
 // ParseStrategy reads NAME[:k=v,...], or a path in the place of the name.

@@ -12,6 +12,7 @@ import (
 	"github.com/any-order/a3/batching"
 	"github.com/any-order/a3/core/decode"
 	"github.com/any-order/a3/pipeline"
+	"github.com/any-order/a3/pipeline/explain"
 	"github.com/any-order/a3/pipeline/infill"
 	"github.com/any-order/a3/tokenize"
 )
@@ -32,6 +33,7 @@ type Fill struct {
 	Strategy  decode.Decider
 	Mem       memory.Allocator // of the Arrow batches
 	Batched   Batched          // nil = nobody asks
+	Explain   *explain.Writer  // of an engine that traces; nil = nobody asks
 
 	encoder *tokenize.Encoder
 	leading *decode.TokenSet
@@ -159,6 +161,9 @@ func (f *Fill) finish(item *pipeline.Item, r *decode.Result) {
 		item.Note.Tokens += len(group)
 	}
 	item.Note.ModelCalls = r.ModelCalls
+	if f.Explain != nil && item.Err == nil {
+		item.Explanation = f.Explain.Document(f.explanation(item, r))
+	}
 }
 
 // gather waits for an item and takes up to n that are there; none means that in is
