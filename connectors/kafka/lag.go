@@ -2,11 +2,7 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Lag returns, for each partition that this worker has now, how many offsets lie between
@@ -55,28 +51,12 @@ func (s *Source) Partitions() []int32 {
 // Behind connects and returns how many partitions a topic has, and how many records its
 // group has not acknowledged, without joining the group.
 func Behind(ctx context.Context, o SourceOptions) (partitions int, records int64, err error) {
-	base, err := o.Cluster.options()
+	b, from, err := standing(ctx, o)
 	if err != nil {
 		return 0, 0, err
 	}
-	err = probe(ctx, o.Brokers, o.Topic, base, func(ctx context.Context, admin *kadm.Client) error {
-		b, err := lookUp(ctx, admin, o.Topic)
-		if err != nil {
-			return err
-		}
-		commits, err := admin.FetchOffsetsForTopics(ctx, o.Group, o.Topic)
-		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // a group that has never been is as far behind as can be
-			return fmt.Errorf("look up the commits of group %s: %w", o.Group, err)
-		}
-		partitions = len(b.end)
-		for id, end := range b.end {
-			from := b.start[id]
-			if commit, ok := commits.Lookup(o.Topic, id); ok && commit.Err == nil && commit.At >= 0 {
-				from = commit.At
-			}
-			records += max(end-from, 0)
-		}
-		return nil
-	})
-	return partitions, records, err
+	for id, end := range b.end {
+		records += max(end-from[id], 0)
+	}
+	return len(b.end), records, nil
 }

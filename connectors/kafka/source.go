@@ -4,7 +4,8 @@
 // File map: cluster.go, tls.go and sasl.go say what to connect to and as whom; options.go,
 // url.go and yaml.go what to do there; slot.go names a worker for good, and member.go makes
 // it one of its group; source.go reads; partition.go is one assignment of a partition and
-// its back-pressure; commit.go acknowledges; until.go ends batch jobs; sink.go writes, with
+// its back-pressure; commit.go acknowledges; until.go ends batch jobs; begin.go says where a group
+// begins; sink.go writes, with
 // the headers of headers.go; transactor.go writes and acknowledges in one, by the requests
 // of transaction.go; probe.go checks a cluster at the start. kafkatest/ starts a real broker
 // for tests, embedded/ one in this process. connectors/DESIGN.md tells how acknowledgement
