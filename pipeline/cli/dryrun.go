@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -84,6 +85,9 @@ func dryRun(ctx context.Context, env *Env, c *config.Config) (err error) {
 	return nil
 }
 
+// dryGroup ends the name of the group of a dry run.
+const dryGroup = "-dry-run"
+
 // openDrySource opens the input and says what it is. A topic is read by a group of its
 // own: to join the real one would take partitions from its workers.
 func openDrySource(ctx context.Context, env *Env, c *config.Config) (connectors.Source, string, error) {
@@ -100,7 +104,7 @@ func openDrySource(ctx context.Context, env *Env, c *config.Config) (connectors.
 		return nil, "", err
 	}
 	text := fmt.Sprintf("topic %s, %s; group %s is %s behind", o.Topic, plural(partitions, "partition"), o.Group, plural(int(behind), "record"))
-	o.Group += "-dry-run"
+	o.Group += dryGroup
 	o.Instance, o.Until = kafka.InstanceNone, kafka.UntilEnd
 	src, err := kafka.OpenSource(ctx, o)
 	if err != nil {
@@ -185,9 +189,18 @@ func dryTraining(ctx context.Context, env *Env, c *config.Config) (err error) {
 	close(stop) // a run that is asked to stop ends behind the step that it is at
 	once := *env
 	once.Stop = stop
-	err = runTraining(ctx, &once, &dry)
+	stepped := func() {}
+	if c.Input.Kafka != nil { // such a run would not even wait for documents
+		asked := make(chan struct{})
+		once.Stop, stepped = asked, sync.OnceFunc(func() { close(asked) })
+		o := *c.Input.Kafka
+		o.Group += dryGroup
+		o.Instance, o.Until = kafka.InstanceNone, kafka.UntilEnd
+		dry.Input.Kafka = &o
+	}
+	err = trainTelling(ctx, &once, &dry, stepped)
 	var halted *training.StoppedError
-	if err != nil && !errors.As(err, &halted) {
+	if err != nil && (!errors.As(err, &halted) || halted.Step == 0) {
 		return err
 	}
 	text, err := c.YAML()

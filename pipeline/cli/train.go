@@ -25,6 +25,7 @@ type trainFlags struct {
 	steps                      int
 	seed                       uint64
 	anyCPU, dryRun, strict     bool
+	heldOut                    []string
 }
 
 func newTrain(env *Env) *cobra.Command {
@@ -39,6 +40,10 @@ newest checkpoint, bit for bit, after any interruption.
 
 Inputs are files, globs or - for standard input: JSONL with a "text" field, or plain
 text (*.txt, one document a file); gzip and zstd are read as they are.
+
+A topic, kafka://BROKER/TOPIC?group=NAME, is learned from as it comes: each document is
+trained once, and the checkpoint says up to where. --tokenizer or --init brings the
+vocabulary, --held-out-file names documents to measure on.
 
 With --init it goes on from the weights of a model, such as a pretrained Llama. Its
 stages are listed in --curriculum (or in the configuration), each with a length in steps,
@@ -59,6 +64,7 @@ The settings and their defaults are printed by --dry-run, as YAML that --config 
 		Example: `  a3 train --output runs/tales --steps 2000 tales.jsonl.gz
   a3 train --output runs/tales --config train.yaml --threads 2 'corpus/**/*.jsonl'
   a3 train --init models/llama --curriculum curriculum.yaml --output runs/any-order tales.jsonl.gz
+  a3 train --init models/any-order --output runs/live --held-out-file held-out.jsonl 'kafka://broker/stories?group=train'
   a3 train --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.inputs = append(f.inputs, args...)
@@ -74,6 +80,7 @@ The settings and their defaults are printed by --dry-run, as YAML that --config 
 	flags.StringVar(&f.curriculum, "curriculum", "", "YAML file with the stages alone, as the curriculum of --config lists them")
 	flags.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer.json to use instead of learning a vocabulary")
 	flags.StringVar(&f.init, "init", "", "model directory to start from instead of random weights; shape and tokenizer are its own")
+	flags.StringArrayVar(&f.heldOut, "held-out-file", nil, "file or glob of documents to measure on where the input is a topic (repeatable)")
 	flags.IntVar(&f.steps, "steps", 0, "optimizer steps of the whole run (overrides the configuration)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of weights, shuffling and groupings (overrides the configuration)")
 	flags.StringVar(&f.recordTo, "record", "", "folder that receives every batch as Arrow IPC")
@@ -181,7 +188,8 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	}
 	c.Tokenizer, c.Compute = f.tokenizer, f.Compute
 	c.Job.Train = &config.Train{
-		Directory: f.output, Init: f.init, Record: f.recordTo, Replay: f.replayOf, AnyCPU: f.anyCPU, Strict: f.strict, Config: settings,
+		Directory: f.output, Init: f.init, Record: f.recordTo, Replay: f.replayOf, AnyCPU: f.anyCPU, Strict: f.strict,
+		HeldOutFiles: f.heldOut, Config: settings,
 	}
 	if err := completeFlags(&c); err != nil {
 		return err

@@ -23,7 +23,18 @@ const maxReported = 10
 
 // runTraining trains a model. It is the one way to do it, whether flags or a file made the
 // configuration, which is complete.
-func runTraining(ctx context.Context, env *Env, c *config.Config) (err error) {
+func runTraining(ctx context.Context, env *Env, c *config.Config) error {
+	err := trainTelling(ctx, env, c, func() {})
+	var halted *training.StoppedError
+	if errors.As(err, &halted) && halted.UsedUp { // as the user asked, with until=end
+		env.tell(slog.LevelInfo, "%v", halted)
+		return nil
+	}
+	return err
+}
+
+// trainTelling is runTraining for a caller who wants to be told of each step.
+func trainTelling(ctx context.Context, env *Env, c *config.Config, stepped func()) (err error) {
 	w, err := startWatch(env, c)
 	if err != nil {
 		return err
@@ -47,7 +58,9 @@ func runTraining(ctx context.Context, env *Env, c *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	w.health.Met(inputConnected)
+	if c.Input.Kafka == nil {
+		w.health.Met(inputConnected)
+	}
 	tok, err := trainingVocabulary(ctx, c, initial, texts)
 	if err != nil {
 		return err
@@ -57,7 +70,11 @@ func runTraining(ctx context.Context, env *Env, c *config.Config) (err error) {
 		return err
 	}
 	threads := threadCount(c.Compute)
-	env.tell(slog.LevelInfo, "%d documents, %d tokens, vocabulary %d, CPU level %s, compute %s, %d threads", corpus.Len(), corpus.Tokens(), tok.Vocab(), k.Level(), compute, threads)
+	amount := fmt.Sprintf("%d documents, %d tokens", corpus.Len(), corpus.Tokens())
+	if c.Input.Kafka != nil {
+		amount = fmt.Sprintf("topic %s, %s held out", c.Input.Kafka.Topic, plural(corpus.Len(), "document"))
+	}
+	env.tell(slog.LevelInfo, "%s, vocabulary %d, CPU level %s, compute %s, %d threads", amount, tok.Vocab(), k.Level(), compute, threads)
 	w.metrics.Running(telemetry.Run{Job: c.Job.Name(), Version: version(), CPU: string(k.Level()), Compute: string(compute)})
 	w.metrics.TrainingBegan()
 	progress := newTrainProgress(env)
@@ -72,9 +89,16 @@ func runTraining(ctx context.Context, env *Env, c *config.Config) (err error) {
 		Report: func(p training.Progress) {
 			w.trained(p, t.Batch)
 			progress.report(p)
+			stepped()
 		},
 		Warn: func(text string) { env.tell(slog.LevelWarn, "passed over a damaged checkpoint: %s", text) },
 		Stop: env.Stop,
+	}
+	if c.Input.Kafka != nil {
+		bad := &badRecords{env: env, strict: t.Strict}
+		defer bad.summary()
+		job.Corpus, job.Held = nil, corpus
+		job.Topic, job.Parse, job.Bad = &topic{w, *c.Input.Kafka}, parseOptions(), bad.add
 	}
 	out, err := job.Run(ctx)
 	var mismatch *training.MismatchError
@@ -88,33 +112,59 @@ func runTraining(ctx context.Context, env *Env, c *config.Config) (err error) {
 	return nil
 }
 
-// readTexts loads all documents. A bad record is left out and named; with strict it ends
-// the job.
+// badRecords leaves out records that cannot be used, and names the first of them; if it is
+// strict, one ends the job. It is used by one goroutine at a time.
+type badRecords struct {
+	env    *Env
+	strict bool
+	n      int
+}
+
+func (b *badRecords) add(o connectors.Origin, err error) error {
+	if b.strict {
+		return fmt.Errorf("%s: %w", o, err)
+	}
+	if b.n++; b.n <= maxReported {
+		b.env.tell(slog.LevelWarn, "left out %s: %v", o, err)
+	}
+	return nil
+}
+
+func (b *badRecords) summary() {
+	if b.n > maxReported {
+		b.env.tell(slog.LevelWarn, "left out %d records in all", b.n)
+	}
+}
+
+// parseOptions are those of records to learn from.
+func parseOptions() record.Options {
+	opts := record.DefaultOptions()
+	opts.MaxText = file.DefaultMaxRecordBytes // long documents are cut to the model's context
+	return opts
+}
+
+// readTexts loads all documents, or of a topic those that are held out.
 func readTexts(ctx context.Context, env *Env, c *config.Config) ([]training.Text, error) {
+	if c.Input.Kafka != nil {
+		return heldOutOfTopic(ctx, env, c)
+	}
+	texts, err := readFiles(ctx, env, c)
+	if err == nil && len(texts) == 0 {
+		err = usagef("the inputs hold no document")
+	}
+	return texts, err
+}
+
+// readFiles loads the documents of files.
+func readFiles(ctx context.Context, env *Env, c *config.Config) ([]training.Text, error) {
 	src, err := openFiles(env, c.Input.Files)
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close(ctx)
-	opts := record.DefaultOptions()
-	opts.MaxText = file.DefaultMaxRecordBytes // long documents are cut to the model's context
-	bad := 0
-	texts, err := training.ReadTexts(ctx, src, opts, func(o connectors.Origin, err error) error {
-		if c.Job.Train.Strict {
-			return fmt.Errorf("%s: %w", o, err)
-		}
-		if bad++; bad <= maxReported {
-			env.tell(slog.LevelWarn, "left out %s: %v", o, err)
-		}
-		return nil
-	})
-	if bad > maxReported {
-		env.tell(slog.LevelWarn, "left out %d records in all", bad)
-	}
-	if err == nil && len(texts) == 0 {
-		err = usagef("the inputs hold no document")
-	}
-	return texts, err
+	bad := &badRecords{env: env, strict: c.Job.Train.Strict}
+	defer bad.summary()
+	return training.ReadTexts(ctx, src, parseOptions(), bad.add)
 }
 
 // trainingVocabulary returns the tokenizer that the user named, else that of the model to start

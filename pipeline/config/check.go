@@ -121,9 +121,7 @@ func (c *Config) checkTrain(k *checker, j *Train) {
 	if j.Directory == "" {
 		k.fail("job.train.directory", "is missing: name the directory of checkpoints, log and model")
 	}
-	if c.Input.Kafka != nil {
-		k.fail("input.kafka", "job train reads files")
-	}
+	c.checkTrainInput(k, j)
 	if c.Output != (Output{}) {
 		k.fail("output", "job train writes to job.train.directory")
 	}
@@ -135,6 +133,28 @@ func (c *Config) checkTrain(k *checker, j *Train) {
 	}
 	if c.Compute.Type == "int8" {
 		k.fail("compute.type", "int8 is for models that are only read; train in float32 or bf16")
+	}
+}
+
+// checkTrainInput knows what a topic cannot give: it is read once, as it comes.
+func (c *Config) checkTrainInput(k *checker, j *Train) {
+	if c.Input.Kafka == nil {
+		if j.HeldOutShare != 0 {
+			k.fail("job.train.held_out_share", "is for documents of a topic; of files, held_out documents are kept")
+		}
+		if len(j.HeldOutFiles) > 0 {
+			k.fail("job.train.held_out_files", "is for documents of a topic; of files, held_out documents are kept")
+		}
+		return
+	}
+	if c.Tokenizer == "" && j.Init == "" {
+		k.fail("tokenizer", "is missing: a topic is read once, so no vocabulary is learned from it; name a tokenizer.json, or a model to start from in job.train.init")
+	}
+	if len(j.HeldOutFiles) > 0 && j.HeldOutShare != 0 {
+		k.fail("job.train.held_out_share", "and held_out_files are both given; measure on one of them")
+	}
+	if slices.Contains(j.HeldOutFiles, "") || slices.Contains(j.HeldOutFiles, Stdio) {
+		k.fail("job.train.held_out_files", "want files or globs; they are read again when the run goes on")
 	}
 }
 

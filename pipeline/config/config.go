@@ -97,6 +97,8 @@ type Train struct {
 	AnyCPU    bool   `yaml:"any_cpu"`          // resume on another CPU level, giving up equal bits
 	Strict    bool   `yaml:"strict"`           // a bad record ends the job
 
+	HeldOutFiles []string `yaml:"held_out_files,omitempty"` // documents to measure on where input is a topic
+
 	training.Config `yaml:",inline"`
 }
 

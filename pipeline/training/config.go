@@ -33,10 +33,13 @@ type Config struct {
 	// run starts from, or is random if there is none.
 	QueryInit model.QueryInit `yaml:"query_init" json:"query_init,omitempty"`
 
-	HeldOut   int `yaml:"held_out" json:"held_out"`     // documents kept from training for the losses by order, a tenth of all at most
+	HeldOut   int `yaml:"held_out" json:"held_out"`     // documents kept from training for the losses by order, a tenth of all at most; of a topic, most that are measured
 	EvalEvery int `yaml:"eval_every" json:"eval_every"` // steps between held-out losses; 0 = at the end of each stage only
 	SaveEvery int `yaml:"save_every" json:"save_every"` // steps between checkpoints
 	Keep      int `yaml:"keep" json:"keep"`             // checkpoints kept
+
+	// HeldOutShare of the documents of a topic, by their keys, is not trained.
+	HeldOutShare float64 `yaml:"held_out_share" json:"held_out_share,omitempty"`
 
 	KeepBest string `yaml:"keep_best" json:"keep_best,omitempty"` // also keep the one with the lowest held-out loss of this order; empty = none
 }
@@ -84,6 +87,8 @@ func (c *Config) Complete() error {
 	switch {
 	case c.HeldOut < 0 || c.EvalEvery < 0:
 		return fmt.Errorf("training: held_out is %d and eval_every %d; neither may be negative", c.HeldOut, c.EvalEvery)
+	case !(c.HeldOutShare >= 0 && c.HeldOutShare < 1):
+		return fmt.Errorf("training: held_out_share is %v, want 0 or more and below 1", c.HeldOutShare)
 	case c.SaveEvery < 1:
 		return fmt.Errorf("training: save_every is %d, want at least 1 step", c.SaveEvery)
 	case c.Keep < 1:

@@ -26,25 +26,40 @@ type Text struct {
 func ReadTexts(ctx context.Context, src connectors.Source, opts record.Options, bad func(connectors.Origin, error) error) ([]Text, error) {
 	var texts []Text
 	for {
-		deliveries, err := src.Read(ctx, 256)
+		some, err := ReadSome(ctx, src, opts, bad)
 		if errors.Is(err, io.EOF) {
 			return texts, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read documents: %w", err)
+			return nil, err
 		}
-		for _, d := range deliveries {
-			text, err := readText(d, opts)
-			if err != nil {
-				if err := bad(d.Origin, err); err != nil {
-					return nil, err
-				}
-			} else {
-				texts = append(texts, text)
-			}
-			d.Settle(nil)
-		}
+		texts = append(texts, some...)
 	}
+}
+
+// ReadSome is ReadTexts for what the source has next, which may be no document that can be
+// used; io.EOF ends it.
+func ReadSome(ctx context.Context, src connectors.Source, opts record.Options, bad func(connectors.Origin, error) error) ([]Text, error) {
+	deliveries, err := src.Read(ctx, 256)
+	if errors.Is(err, io.EOF) {
+		return nil, io.EOF
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read documents: %w", err)
+	}
+	texts := make([]Text, 0, len(deliveries))
+	for _, d := range deliveries {
+		text, err := readText(d, opts)
+		if err != nil {
+			if err := bad(d.Origin, err); err != nil {
+				return nil, err
+			}
+		} else {
+			texts = append(texts, text)
+		}
+		d.Settle(nil)
+	}
+	return texts, nil
 }
 
 func readText(d connectors.Delivery, opts record.Options) (Text, error) {
@@ -83,14 +98,18 @@ func NewCorpus(ctx context.Context, texts []Text, tok *tokenize.Tokenizer) (*bat
 			return nil, err
 		}
 		ids = enc.AppendDocument(ids[:0], t.Text)
-		o := t.Origin
-		doc := batching.Document{
-			ID: t.ID, Key: t.Key, Tokens: ids,
-			Origin: batching.Origin{Stream: o.Stream, Partition: o.Partition, Offset: o.Offset, Next: o.Next},
-		}
-		if err := c.Add(doc); err != nil {
+		if err := c.Add(document(t, ids)); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// document is a text with its tokens.
+func document(t Text, ids []int32) batching.Document {
+	o := t.Origin
+	return batching.Document{
+		ID: t.ID, Key: t.Key, Tokens: ids,
+		Origin: batching.Origin{Stream: o.Stream, Partition: o.Partition, Offset: o.Offset, Next: o.Next},
+	}
 }

@@ -44,8 +44,16 @@ func (r *run) card() string {
 	m := &r.trainer.Model.Config
 	fmt.Fprintf(&b, "# Model\n\n%d parameters: hidden %d, %d layers, %d heads, %d key/value heads, ffn %d, vocabulary %d, context %d, residual %s, given %s.\n",
 		m.Params(), m.Hidden, m.Layers, m.Heads, m.KVHeads, m.FFN, m.Vocab, m.MaxPositions, m.Residual, c.Given)
-	fmt.Fprintf(&b, "\nTrained for %d steps of %d positions on %d documents (%d tokens), seed %d, CPU level %s.\n",
-		c.Optimizer.Steps, c.Batch, r.training.Len(), r.training.Tokens(), c.Seed, r.Kernels.Level())
+	fmt.Fprintf(&b, "\nTrained for %d steps of %d positions on %d documents%s, seed %d, CPU level %s.\n",
+		c.Optimizer.Steps, c.Batch, r.documents(), r.amount(), c.Seed, r.Kernels.Level())
 	fmt.Fprintf(&b, "\nCurriculum: %s\n", c.Curriculum)
 	return b.String()
+}
+
+// amount is the tokens of a corpus in words; those of a topic are in the history.
+func (r *run) amount() string {
+	if r.Topic != nil {
+		return " of the topic " + r.Topic.Name()
+	}
+	return fmt.Sprintf(" (%d tokens)", r.training.Tokens())
 }

@@ -11,17 +11,23 @@ import (
 	"time"
 
 	"github.com/any-order/a3/batching"
+	"github.com/any-order/a3/connectors"
 	"github.com/any-order/a3/core/checkpoint"
 	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/order"
 	"github.com/any-order/a3/core/train"
+	"github.com/any-order/a3/pipeline/infill/record"
 	"github.com/any-order/a3/tokenize"
 )
 
 // Job is one training run.
 type Job struct {
 	Config    Config
-	Corpus    *batching.Corpus
+	Corpus    *batching.Corpus                     // what to learn from, unless there is a Topic
+	Topic     Topic                                // what to learn from as it comes; nil = the corpus
+	Held      *batching.Corpus                     // documents to measure on, beside a topic; nil = none
+	Parse     record.Options                       // of a topic's records
+	Bad       func(connectors.Origin, error) error // told of a topic's records that cannot be used, by the goroutine that reads; an error ends the run
 	Tokenizer *tokenize.Tokenizer
 	Dir       string            // of checkpoints, the log and the final model
 	Init      *checkpoint.Model // whose weights the run starts from, with its tokenizer; nil = random ones
@@ -38,11 +44,18 @@ type Job struct {
 	Stop      <-chan struct{} // closed: write a checkpoint after this step, then end
 }
 
-// StoppedError says that Stop was closed before the last step. The checkpoint is
+// StoppedError says that Stop was closed, or the documents of a topic came to their end,
+// before the last step. The checkpoint is
 // written: running the job again goes on from there.
-type StoppedError struct{ Step, Steps int }
+type StoppedError struct {
+	Step, Steps int
+	UsedUp      bool // not Stop, but the end of the topic's documents
+}
 
 func (e *StoppedError) Error() string {
+	if e.UsedUp {
+		return fmt.Sprintf("the topic's documents are used up after step %d of %d; the same command goes on when there are more", e.Step, e.Steps)
+	}
 	return fmt.Sprintf("stopped after step %d of %d; the same command goes on from there", e.Step, e.Steps)
 }
 
@@ -88,6 +101,11 @@ func (j *Job) Run(ctx context.Context) (*Outcome, error) {
 	if err := r.resume(ctx, store); err != nil {
 		return nil, err
 	}
+	if r.streams() && r.saved == "" {
+		if err := r.beginStream(ctx); err != nil {
+			return nil, err
+		}
+	}
 	from := r.trainer.Done
 	if err := r.steps(ctx, store); err != nil {
 		return nil, r.remedy(err)
@@ -120,7 +138,7 @@ func (r *run) remedy(err error) error {
 func (r *run) history() checkpoint.TrainingRun {
 	return checkpoint.TrainingRun{
 		Init: r.Config.Init, Seed: r.Config.Seed, Batch: r.Config.Batch, Steps: r.trainer.Done,
-		Skipped: r.trainer.Health.Skipped, Documents: r.training.Len(),
+		Skipped: r.trainer.Health.Skipped, Documents: r.documents(),
 		Compute: string(r.Compute), CPULevel: string(r.Kernels.Level()), Tool: r.Tool,
 		HeldOut: r.state.HeldOut, Stages: r.state.Ended,
 	}
@@ -133,7 +151,9 @@ type run struct {
 	tokenizer []byte
 	recipe    batching.Recipe
 	trainer   *train.Trainer
-	training  *batching.Corpus
+	training  *batching.Corpus // nil if there is a topic
+	held      *batching.Corpus
+	stream    *stream // nil if documents are not read as they come
 	heldOut   *heldOut
 	state     state
 	course    order.Course
@@ -159,19 +179,15 @@ func (j *Job) prepare() (*run, error) {
 	if err := r.recipe.Validate(); err != nil {
 		return nil, err
 	}
-	training, held, err := j.Corpus.Split(batching.HeldOut{Count: min(j.Config.HeldOut, j.Corpus.Len()/10)})
-	if err != nil {
+	if err := r.split(); err != nil {
 		return nil, err
 	}
-	if r.training, err = withoutCopies(training, held); err != nil {
-		return nil, err
-	}
-	if r.heldOut, err = newHeldOut(held, r.recipe); err != nil {
+	if r.heldOut, err = newHeldOut(r.held, r.recipe); err != nil {
 		return nil, err
 	}
 	for i, s := range j.Config.Curriculum {
-		if s.Advance != nil && held.Len() == 0 {
-			return nil, s.name(i, errors.New("advance: no document is held out to measure; set held_out, and give at least ten documents"))
+		if s.Advance != nil && r.held.Len() == 0 {
+			return nil, s.name(i, errors.New("advance: no document is held out to measure; "+r.remedyHeldOut()))
 		}
 	}
 	m, err := r.startingModel()
@@ -181,6 +197,41 @@ func (j *Job) prepare() (*run, error) {
 	r.course = r.state.course(j.Config.Curriculum)
 	r.trainer, err = train.New(m, j.Config.Optimizer, j.Threads)
 	return r, err
+}
+
+// split says what is trained and what is measured.
+func (r *run) split() (err error) {
+	if r.Topic != nil {
+		if r.held = r.Held; r.held == nil {
+			r.held = &batching.Corpus{}
+		}
+		r.state.Held = r.held.Digest()
+		return nil
+	}
+	r.training, r.held, err = r.Corpus.Split(batching.HeldOut{Count: min(r.Config.HeldOut, r.Corpus.Len()/10)})
+	if err != nil {
+		return err
+	}
+	r.training, err = withoutCopies(r.training, r.held)
+	return err
+}
+
+func (r *run) remedyHeldOut() string {
+	if r.Topic != nil {
+		return "name files of documents to measure, or set held_out_share"
+	}
+	return "set held_out, and give at least ten documents"
+}
+
+// streams says whether documents are read as they come.
+func (r *run) streams() bool { return r.Topic != nil && r.ReplayOf == "" }
+
+// documents returns the number of documents that the run has learned from.
+func (r *run) documents() int {
+	if r.Topic != nil {
+		return r.state.Documents
+	}
+	return r.training.Len()
 }
 
 // params lists the weights with their moments for a checkpoint.

@@ -19,6 +19,10 @@ type state struct {
 	Ended   []checkpoint.TrainedStage `json:"ended,omitempty"`    // stages
 	Plateau plateau                   `json:"plateau"`            // of this stage
 	Health  train.Health              `json:"health"`             // of the gradients
+
+	// Of a run that learns from a topic:
+	Documents int    `json:"documents,omitempty"`          // trained to their ends
+	Held      uint64 `json:"held_digest,string,omitempty"` // Corpus.Digest of the held-out ones
 }
 
 // course returns the curriculum with the stages that have ended.

@@ -1,15 +1,18 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/any-order/a3/batching"
 	"github.com/any-order/a3/core/checkpoint"
+	"github.com/any-order/a3/core/train"
 )
 
 // source gives the batch for a step: a batching.Loader or a batching.Replay.
@@ -18,14 +21,40 @@ type source interface {
 	Close() error
 }
 
-func (r *run) open() (source, error) {
+func (r *run) open(ctx context.Context) (source, error) {
 	if r.ReplayOf != "" {
 		return batching.OpenReplay(r.ReplayOf, nil)
 	}
 	r.undecided = undecided(r.Config.Curriculum, r.course, r.trainer.Done)
-	return batching.NewCorpusLoader(r.training, 0, r.recipe, batching.LoaderOptions{
-		From: r.state.Cursor, Taken: r.course.Taken, Until: r.undecided,
-	})
+	opts := batching.LoaderOptions{From: r.state.Cursor, Taken: r.course.Taken, Until: r.undecided}
+	if r.Topic == nil {
+		return batching.NewCorpusLoader(r.training, 0, r.recipe, opts)
+	}
+	stream, err := r.openStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	loader, err := batching.NewStreamLoader(stream, r.recipe, opts)
+	if err != nil {
+		return nil, errors.Join(err, stream.close(ctx))
+	}
+	r.stream = stream
+	return &streamLoader{loader, func() error { return stream.close(ctx) }}, nil
+}
+
+// beginStream notes where a new run begins in its topic.
+func (r *run) beginStream(ctx context.Context) error {
+	from, err := r.Topic.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	if len(from) == 0 {
+		return fmt.Errorf("topic %s has no partitions", r.Topic.Name())
+	}
+	for _, o := range from {
+		r.state.Marks = append(r.state.Marks, batching.Mark{Stream: o.Stream, Partition: o.Partition, Next: o.Next})
+	}
+	return nil
 }
 
 // steps trains from where the trainer stands to the last step.
@@ -34,7 +63,7 @@ func (r *run) steps(ctx context.Context, store *checkpoint.Store) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.log.Close()) }()
-	src, err := r.open()
+	src, err := r.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -51,9 +80,35 @@ func (r *run) steps(ctx context.Context, store *checkpoint.Store) (err error) {
 			return err
 		}
 	}
+	if r.streams() && r.saved == "" {
+		// From here on the broker is told of what was trained: a run that dies before its
+		// next checkpoint must not begin there.
+		if _, err := r.save(ctx, store, &Progress{Stats: train.Stats{Skipped: "none was taken"}, HeldOut: r.state.HeldOut}); err != nil {
+			return err
+		}
+	}
+	waiting, cancel := r.untilStopped(ctx)
+	defer cancel()
+	saved := r.trainer.Done // the step of the last checkpoint
 	last := r.Config.Optimizer.Steps
 	for r.trainer.Done < last {
-		p, err := r.step(ctx, src, recorder)
+		start := time.Now()
+		batch, err := src.Next(waiting, r.trainer.Done)
+		if ended := r.ended(ctx, err); ended != nil && r.streams() {
+			if saved < r.trainer.Done {
+				err = r.flushAndSave(ctx, store, recorder, &Progress{Stats: train.Stats{Skipped: "none was taken"}})
+			} else {
+				err = nil
+			}
+			return cmp.Or(err, error(ended))
+		}
+		if errors.Is(err, io.EOF) {
+			return fmt.Errorf("the recording ends before step %d", r.trainer.Done)
+		}
+		if err != nil {
+			return err
+		}
+		p, err := r.step(ctx, batch, recorder, start)
 		if err != nil {
 			return err
 		}
@@ -68,21 +123,58 @@ func (r *run) steps(ctx context.Context, store *checkpoint.Store) (err error) {
 			return err
 		}
 		if stop || r.saves() {
-			if recorder != nil {
-				if err := recorder.Flush(); err != nil {
-					return err
-				}
-			}
-			if p.Saved, err = r.save(ctx, store, &p); err != nil {
+			if err := r.flushAndSave(ctx, store, recorder, &p); err != nil {
 				return err
 			}
+			saved = r.trainer.Done
 		}
 		if r.Report != nil {
 			r.Report(p)
 		}
 		if stop {
-			return &StoppedError{r.trainer.Done, last}
+			return &StoppedError{Step: r.trainer.Done, Steps: last}
 		}
+	}
+	return nil
+}
+
+// flushAndSave writes a checkpoint, the recording of what led to it first.
+func (r *run) flushAndSave(ctx context.Context, store *checkpoint.Store, recorder *batching.Recorder, p *Progress) (err error) {
+	if recorder != nil {
+		if err := recorder.Flush(); err != nil {
+			return err
+		}
+	}
+	p.Saved, err = r.save(ctx, store, p)
+	return err
+}
+
+// untilStopped returns a context for waiting for documents: of a topic they may not come
+// before the run is to stop. The caller cancels it.
+func (r *run) untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
+	waiting, cancel := context.WithCancel(ctx)
+	if !r.streams() || r.Stop == nil {
+		return waiting, cancel
+	}
+	var done sync.WaitGroup
+	done.Go(func() {
+		select {
+		case <-r.Stop:
+			cancel()
+		case <-waiting.Done():
+		}
+	})
+	return waiting, func() { cancel(); done.Wait() }
+}
+
+// ended says that a topic gave no batch because the run is to stop or the topic has ended;
+// nil for another error, or none.
+func (r *run) ended(ctx context.Context, err error) *StoppedError {
+	switch {
+	case errors.Is(err, io.EOF):
+		return &StoppedError{Step: r.trainer.Done, Steps: r.Config.Optimizer.Steps, UsedUp: true}
+	case err != nil && ctx.Err() == nil && r.stopped():
+		return &StoppedError{Step: r.trainer.Done, Steps: r.Config.Optimizer.Steps}
 	}
 	return nil
 }
@@ -114,7 +206,9 @@ func (r *run) decide(src source, losses map[string]float64) error {
 		r.course = r.state.course(c)
 		r.trainer.Health.NewStage()
 	}
-	loader, ok := src.(*batching.Loader)
+	loader, ok := src.(interface {
+		Decide(taken []int, until int) error
+	})
 	if !ok || done != r.undecided {
 		return nil
 	}
@@ -140,15 +234,8 @@ func (r *run) stopped() bool {
 	}
 }
 
-func (r *run) step(ctx context.Context, src source, recorder *batching.Recorder) (p Progress, err error) {
-	start := time.Now()
-	batch, err := src.Next(ctx, r.trainer.Done)
-	if errors.Is(err, io.EOF) {
-		return p, fmt.Errorf("the recording ends before step %d", r.trainer.Done)
-	}
-	if err != nil {
-		return p, err
-	}
+// step trains on a batch, which was waited for since start, and releases it.
+func (r *run) step(ctx context.Context, batch *batching.TrainingBatch, recorder *batching.Recorder, start time.Time) (p Progress, err error) {
 	defer batch.Release()
 	if err := r.fits(batch); err != nil {
 		return p, err
@@ -165,6 +252,16 @@ func (r *run) step(ctx context.Context, src source, recorder *batching.Recorder)
 	}
 	r.state.Cursor = batch.After()
 	r.state.Tokens += int64(batch.Positions())
+	if r.Topic != nil {
+		for i := range batch.Segments() {
+			if batch.Row(i).Last {
+				r.state.Documents++
+			}
+		}
+	}
+	if r.stream != nil {
+		r.stream.trained(r.state.Cursor)
+	}
 	return Progress{
 		Stats: stats, Steps: r.Config.Optimizer.Steps, Stage: r.Config.Curriculum[batch.Stage()].Name,
 		Positions: batch.Positions(), Elapsed: time.Since(start),
@@ -231,7 +328,7 @@ func (r *run) save(ctx context.Context, store *checkpoint.Store, p *Progress) (s
 	dir, err := store.Save(ctx, &checkpoint.State{
 		Manifest: checkpoint.Manifest{
 			Step: int64(r.trainer.Done), Seed: r.Config.Seed, Curriculum: r.Config.Curriculum.String(),
-			Cursor: cursor, Losses: losses, Trainer: r.settings, MicroBatch: r.Config.Batch, Shards: r.Config.Optimizer.Shards,
+			Cursor: cursor, Offsets: offsets(r.state.Cursor), Losses: losses, Trainer: r.settings, MicroBatch: r.Config.Batch, Shards: r.Config.Optimizer.Shards,
 			Compute: string(r.Compute), CPULevel: string(r.Kernels.Level()), Tool: r.Tool,
 		},
 		Config: r.llama, Tokenizer: r.tokenizer, Params: r.params(),
