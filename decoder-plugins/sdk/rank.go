@@ -11,21 +11,25 @@ import (
 // probabilities. Among equals the lowest position comes first, and what is no number
 // last. It uses the memory of order, which may be nil.
 func Descending(order []int, column []float32) []int {
-	return rank(order, column, func(a, b float32) int { return cmp.Compare(b, a) }) // NaN is below all
+	order = ascendingRows(order, len(column))
+	// cmp.Compare takes NaN for less than all numbers.
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(column[b], column[a]) })
+	return order
 }
 
 // Ascending returns the rows of a column by ascending value: the surest first, of
 // entropies. Otherwise it is like Descending.
 func Ascending(order []int, column []float32) []int {
-	return rank(order, column, func(a, b float32) int { return cmp.Compare(-b, -a) })
+	order = ascendingRows(order, len(column))
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(-column[b], -column[a]) })
+	return order
 }
 
-func rank(order []int, column []float32, compare func(a, b float32) int) []int {
+func ascendingRows(order []int, n int) []int {
 	order = order[:0]
-	for row := range column {
+	for row := range n {
 		order = append(order, row)
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return compare(column[a], column[b]) })
 	return order
 }
 
