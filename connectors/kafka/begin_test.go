@@ -1,0 +1,32 @@
+package kafka
+
+import "testing"
+
+// A group begins at its commits, else where the options say; nobody joins it.
+func TestBegin(t *testing.T) {
+	eachBroker(t, func(t *testing.T, b *broker) {
+		topic := b.topic(t, 2)
+		b.put(t, topic, 0, numbered("a", 5)...)
+		b.put(t, topic, 1, numbered("b", 3)...)
+		w := b.worker(t, topic, nil)
+		for _, d := range w.take(t, 8) {
+			if d.Origin.Partition == 0 && d.Origin.Offset < 2 {
+				d.Settle(nil)
+			}
+		}
+		if err := w.Close(bounded(t)); err != nil {
+			t.Fatal(err)
+		}
+		for start, want := range map[Start][2]int64{StartEarliest: {2, 0}, StartLatest: {2, 3}} {
+			o := w.opts
+			o.Start = start
+			from, err := Begin(bounded(t), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(from) != 2 || from[0].Partition != 0 || from[1].Stream != topic || [2]int64{from[0].Next, from[1].Next} != want {
+				t.Errorf("start %v: %+v, want %v", start, from, want)
+			}
+		}
+	})
+}
