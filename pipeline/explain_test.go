@@ -54,7 +54,7 @@ func TestExplanationThatCannotBeWritten(t *testing.T) {
 	o.Explain = func([]byte) error { return full }
 	src, sink := memory.FromSlice("s", records(20)), memory.NewSink()
 	_, err := pipeline.Run(bounded(t), nil, src, &explainingJob{}, sink, memory.NewSink(), o)
-	if !errors.Is(err, full) || !strings.Contains(err.Error(), "write the explanation of s:0") {
+	if !errors.Is(err, full) || !strings.Contains(err.Error(), "write the explanation of s:1") {
 		t.Fatal(err)
 	}
 	if got := int(acknowledged(src)); got != len(sink.Records()) || got == 0 {
