@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
@@ -162,7 +163,12 @@ func (b *broker) all(t *testing.T, topic string) map[int32][]*kgo.Record {
 	t.Helper()
 	ctx := bounded(t)
 	ends, err := b.admin.ListCommittedOffsets(ctx, topic)
-	if err != nil {
+	for err == nil && kerr.IsRetriable(ends.Error()) { // a leader that has moved
+		b.client.ForceMetadataRefresh()
+		time.Sleep(5 * time.Millisecond)
+		ends, err = b.admin.ListCommittedOffsets(ctx, topic)
+	}
+	if err = errors.Join(err, ends.Error()); err != nil {
 		t.Fatal(err)
 	}
 	left := map[int32]int64{}

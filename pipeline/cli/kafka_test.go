@@ -184,7 +184,7 @@ func TestKafkaUsage(t *testing.T) {
 			t.Errorf("%s: exit code %d, want %d and %q in\n%s", c.args, r.code, cli.ExitUsage, c.want, r.stderr)
 		}
 	}
-	if r := run(t, nil, "train", "-o", t.TempDir(), "kafka://localhost/t?group=g"); r.code != cli.ExitUsage || !strings.Contains(r.stderr, "train reads files") {
+	if r := run(t, nil, "train", "-o", t.TempDir(), "kafka://localhost/t?group=g"); r.code != cli.ExitUsage || !strings.Contains(r.stderr, "no vocabulary is learned from it") {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}
 }
