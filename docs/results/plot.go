@@ -2,25 +2,12 @@ package main
 
 import (
 	"fmt"
-	"image/color"
-	"os"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
-)
 
-// palette has the colours of the arms (Okabe and Ito, which most people can tell apart).
-var palette = []color.RGBA{
-	{0, 114, 178, 255}, {213, 94, 0, 255}, {0, 158, 115, 255}, {204, 121, 167, 255}, {230, 159, 0, 255}, {86, 180, 233, 255},
-}
-
-// A panel's size. There is one for each order, side by side.
-const (
-	panelWidth  = 7 * vg.Centimeter
-	panelHeight = 7 * vg.Centimeter
+	"github.com/any-order/a3/docs/results/figure"
 )
 
 // panelsOf draws the curves of the arms: a line a seed, a panel an order.
@@ -40,7 +27,7 @@ func panelsOf(arms []arm) ([][]*plot.Plot, error) {
 				if err != nil {
 					return nil, fmt.Errorf("%s, %s: %w", a.name, order, err)
 				}
-				line.Color, line.Width = palette[j%len(palette)], vg.Points(1)
+				line.Color, line.Width = figure.Colour(j), vg.Points(1)
 				p.Add(line)
 				if k == 0 && i == 0 {
 					p.Legend.Add(a.name, line)
@@ -65,24 +52,10 @@ func (r *run) curve(order string) plotter.XYs {
 }
 
 // writePlot writes the panels as SVG.
-func writePlot(path string, arms []arm) (err error) {
+func writePlot(path string, arms []arm) error {
 	panels, err := panelsOf(arms)
 	if err != nil {
 		return err
 	}
-	n := vg.Length(len(orders))
-	img := vgsvg.New(n*panelWidth, panelHeight)
-	tiles := draw.Tiles{Rows: 1, Cols: len(orders), PadX: vg.Millimeter, PadY: vg.Millimeter}
-	for i, canvas := range plot.Align(panels, tiles, draw.New(img))[0] {
-		panels[0][i].Draw(canvas)
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if _, err := img.WriteTo(f); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
+	return figure.Write(path, panels)
 }

@@ -58,6 +58,7 @@ decoder-plugins/builtin   | decoder-plugins/...                    |            
 
 # Pages of results: programs of their own, so that a3 carries no plotting library.
 docs/results              | core/checkpoint                        | github.com/goccy/go-yaml gonum.org/v1/gonum/stat gonum.org/v1/plot |
+docs/results/strategies   | core/... decoder-plugins/builtin decoder-plugins/host docs/results/figure pipeline/models | github.com/goccy/go-yaml gonum.org/v1/gonum/stat gonum.org/v1/plot |
 
 # What a record is and what a job does with it knows nothing of streams; the stages know
 # the contract of the connectors, not which ones there are; the command line wires.
