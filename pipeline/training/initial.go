@@ -25,7 +25,8 @@ func (j *Job) adopt(ctx context.Context) error {
 		return fmt.Errorf("model to start from: %w", err)
 	}
 	from := j.Init.Config
-	if vocab := j.Tokenizer.Vocab(); vocab != from.VocabSize {
+	// Fewer is no mistake: many models pad their vocabulary to a round number.
+	if vocab := j.Tokenizer.Vocab(); vocab > from.VocabSize {
 		return fmt.Errorf("model to start from: it has %d tokens, the tokenizer %d; use the tokenizer of the model", from.VocabSize, vocab)
 	}
 	if err := j.Config.Given.UnmarshalText([]byte(from.Given)); err != nil {

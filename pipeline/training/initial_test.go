@@ -64,16 +64,54 @@ func TestFromModelRefuses(t *testing.T) {
 	mustRun(t, newJob(t, dir, nil))
 	from := openModel(t, dir)
 	other := *from.Config
-	other.VocabSize++
+	other.VocabSize--
 	from.Config = &other
 	_, err := newJob(t, t.TempDir(), func(j *training.Job) { j.Init = from }).Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "use the tokenizer of the model") {
-		t.Errorf("a tokenizer of another size: %v", err)
+		t.Errorf("a tokenizer of more tokens: %v", err)
 	}
-	other.VocabSize--
+	other.VocabSize++
 	other.IntermediateSize++
 	_, err = newJob(t, t.TempDir(), func(j *training.Job) { j.Init = from }).Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "model to start from: ") || !strings.Contains(err.Error(), "shape") {
 		t.Errorf("weights of another shape: %v", err)
+	}
+}
+
+// A model whose vocabulary was padded to a round number has more rows than its tokenizer
+// has tokens; it trains as it is, and keeps them.
+func TestFromPaddedVocabulary(t *testing.T) {
+	first := t.TempDir()
+	mustRun(t, newJob(t, first, nil))
+	whole := openModel(t, first)
+	padded := *whole.Config
+	padded.VocabSize += 20
+	var tensors []checkpoint.Tensor
+	for _, name := range whole.Weights.Names() {
+		info, err := whole.Weights.Info(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values, shape := floats(t, whole, name), info.Shape
+		if name == "model.embed_tokens.weight" {
+			values = append(values, make([]float32, 20*padded.HiddenSize)...)
+			shape = []int{padded.VocabSize, padded.HiddenSize}
+		}
+		tensors = append(tensors, checkpoint.Tensor{Name: name, DType: checkpoint.BF16, Shape: shape, F32: values})
+	}
+	dir := filepath.Join(t.TempDir(), "model")
+	if err := checkpoint.WriteModel(t.Context(), dir, checkpoint.NewModel{Config: &padded, Weights: tensors, Tokenizer: whole.Tokenizer}); err != nil {
+		t.Fatal(err)
+	}
+
+	second := t.TempDir()
+	out := mustRun(t, newJob(t, second, func(j *training.Job) { j.Init = openModel(t, filepath.Dir(dir)) }))
+	for name, loss := range final(out) {
+		if guess := math.Log(float64(padded.VocabSize)); !(loss < guess) {
+			t.Errorf("%s: loss %v, no better than a guess (%v)", name, loss, guess)
+		}
+	}
+	if got := openModel(t, second).Config.VocabSize; got != padded.VocabSize {
+		t.Errorf("the model left has %d tokens, the one it began with %d", got, padded.VocabSize)
 	}
 }
