@@ -3,6 +3,7 @@ package decode
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/any-order/a3/core/kernels"
 	"github.com/any-order/a3/core/model"
@@ -17,7 +18,7 @@ var shapes = []struct {
 	config model.Config
 }{
 	{"stories", model.Config{
-		Vocab: 6144, Hidden: 192, FFN: 512, Layers: 6, Heads: 6, KVHeads: 2, HeadDim: 32,
+		Vocab: 6144, Hidden: 256, FFN: 768, Layers: 8, Heads: 8, KVHeads: 4, HeadDim: 32,
 		NormEps: 1e-5, RopeTheta: 1e4, MaxPositions: 512, Tied: true, PadToken: -1,
 	}},
 	{"135M", model.Config{
@@ -81,6 +82,45 @@ func BenchmarkDecode(b *testing.B) {
 						}
 					}
 				}
+			})
+		}
+	}
+}
+
+// BenchmarkPrefix is what a token costs, filled from left to right in one document, that has
+// so many positions before it: the time of 64 blanks less that of one, which takes as long to
+// encode what is known. It grows with the prefix as attention does, by a line.
+func BenchmarkPrefix(b *testing.B) {
+	const blanks = 64
+	config := shapes[1].config
+	config.MaxPositions = 1 << 13
+	p := model.NewParams(&config)
+	p.Init(1, config.Layers)
+	m := loaded(b, p, config, kernels.Best(), kernels.Best().DefaultType())
+	for _, threads := range []int{1, 2} {
+		o := DefaultOptions()
+		o.Threads, o.MaxDocuments = threads, 1
+		e := newEngine(b, m, o)
+		for _, prefix := range []int{0, 512, 1024, 2048, 4096} {
+			b.Run(fmt.Sprintf("threads=%d/prefix=%d", threads, prefix), func(b *testing.B) {
+				known := make([]int32, prefix)
+				for i := range known {
+					known[i] = int32(i % config.Vocab)
+				}
+				fill := func(blanks int) time.Duration {
+					c := seq.NewCanvas(known...)
+					c.AppendBlank(blanks)
+					start := time.Now()
+					if _, err := decodeAll(b.Context(), e, &planned{}, []*Document{{Canvas: c}}); err != nil {
+						b.Fatal(err)
+					}
+					return time.Since(start)
+				}
+				var total time.Duration
+				for b.Loop() {
+					total += fill(blanks) - fill(1)
+				}
+				b.ReportMetric(float64(total.Microseconds())/float64(b.N*(blanks-1)), "µs/token")
 			})
 		}
 	}

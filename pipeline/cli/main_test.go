@@ -59,7 +59,8 @@ type result struct {
 // run runs a command line in this process.
 func run(t *testing.T, stdin io.Reader, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	// Against hanging only: under the race detector, on a busy machine, some take a minute.
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	code := cli.Run(ctx, cli.Env{
