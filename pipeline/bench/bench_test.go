@@ -275,10 +275,10 @@ func TestHeld(t *testing.T) {
 		t.Errorf("a network of %d bytes holds %d", want, got)
 	}
 	runtime.KeepAlive(m)
-	// 6 layers, two streams, two of each: hidden 192 as float32, 192 and 512 as rows.
+	// 8 layers, two streams, two of each: hidden 256 as float32, 256 and 768 as rows.
 	for typ, want := range map[kernels.Type]int{
-		kernels.Float32: 6 * 2 * 2 * (4*192 + 4*(192+512)),
-		kernels.BF16:    6 * 2 * 2 * (4*192 + 2*(192+512)),
+		kernels.Float32: 8 * 2 * 2 * (4*256 + 4*(256+768)),
+		kernels.BF16:    8 * 2 * 2 * (4*256 + 2*(256+768)),
 	} {
 		if got := activations(&c, typ); got != want {
 			t.Errorf("activations in %s are %d bytes, want %d", typ, got, want)

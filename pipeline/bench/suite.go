@@ -119,7 +119,7 @@ func (s *suite) tasks(l *lab, compute []computeType) []task {
 
 func stories() model.Config {
 	return model.Config{
-		Vocab: 6144, Hidden: 192, FFN: 512, Layers: 6, Heads: 6, KVHeads: 2, HeadDim: 32,
+		Vocab: 6144, Hidden: 256, FFN: 768, Layers: 8, Heads: 8, KVHeads: 4, HeadDim: 32,
 		NormEps: 1e-5, RopeTheta: 1e4, MaxPositions: 512, Tied: true, PadToken: -1,
 	}
 }
