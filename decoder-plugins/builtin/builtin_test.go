@@ -76,3 +76,20 @@ func TestServeUnknown(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestRefusedParameters: what a strategy refuses is known without a process of it.
+func TestRefusedParameters(t *testing.T) {
+	for spec, want := range map[string]string{
+		"confidence:threshold=0.9,factor=1":                 "strategy confidence: threshold=0.9 and factor=1 exclude each other",
+		"blockwise:inner=confidance":                        `did you mean "confidence"?`,
+		"blockwise:inner=confidence:threshold=0.9/factor=1": "exclude each other",
+		"blockwise:inner=blockwise:inner=ar":                "unknown strategy",
+		"blockwise:inner=groups:order=permutet":             "order",
+		"speculative:draft=1":                               "2 to 64",
+	} {
+		_, err := host.Open(t.Context(), spec, host.Options{Builtins: List(), Self: host.Command{Path: "/nonexistent"}})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "start plugin") {
+			t.Errorf("%s: %v, want %q", spec, err, want)
+		}
+	}
+}

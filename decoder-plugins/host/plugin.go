@@ -124,7 +124,11 @@ func (o *Options) findBuiltin(name string, values map[string]string) (*sdk.Plugi
 		}
 		return nil, fmt.Errorf("%w%s (an executable needs a path, such as ./%s)", err, where, name)
 	}
-	if _, err := sdk.Resolve(found.Info.Params, values); err != nil { // before a process is started in vain
+	params, err := sdk.Resolve(found.Info.Params, values)
+	if err == nil {
+		_, err = found.New(params) // before a process is started in vain
+	}
+	if err != nil {
 		return nil, fmt.Errorf("strategy %s: %w", name, err)
 	}
 	if o.Self.Path == "" && !o.InProcess {

@@ -15,8 +15,8 @@ func newLint(env *Env) *cobra.Command {
 		Use:   "lint [flags] CONFIG...",
 		Short: "Check configurations without running them",
 		Long: `Lint prints all that is wrong with configurations, a line each: file, line, field, what
-is wrong and what would be right. It looks at the text alone; whether files, brokers and
-topics are there, a run finds out.
+is wrong and what would be right. It looks at the text alone, with the parameters of shipped
+strategies; whether files, brokers and topics are there, a run finds out.
 
 Exit codes: 0 all are right, 1 some are wrong, 2 wrong usage.`,
 		Example: `  a3 lint job.yaml

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/any-order/a3/decoder-plugins/builtin"
 	"github.com/any-order/a3/pipeline/config"
 )
 
@@ -96,5 +97,5 @@ func loadConfig(env *Env, path string, set []string) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(config.Source{File: path, Text: text, Set: set, Lookup: env.variable})
+	return config.Load(config.Source{File: path, Text: text, Set: set, Lookup: env.variable, Strategies: builtin.List()})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/any-order/a3/connectors/file"
 	"github.com/any-order/a3/core/decode"
+	"github.com/any-order/a3/decoder-plugins/sdk"
 	"github.com/any-order/a3/pipeline/explain"
 	"github.com/any-order/a3/pipeline/infill"
 	"github.com/any-order/a3/pipeline/rewrite"
@@ -232,6 +233,25 @@ func (c *Config) checkDecoding(k *checker) {
 			k.fail("strategy.params."+name, "names hold no colon, comma or equals sign, and values no comma")
 		}
 	}
+}
+
+// checkStrategy reports, as Problems, a strategy that is not among those that are shipped,
+// and parameters that it refuses. What an executable takes, only a start of it tells.
+func (c *Config) checkStrategy(shipped []sdk.Plugin) error {
+	s := c.Strategy
+	if shipped == nil || !c.Job.Fills() || s.Name == "" || strings.ContainsAny(s.Name, `/\`) {
+		return nil
+	}
+	k := &checker{}
+	found, err := sdk.Find(shipped, s.Name)
+	switch {
+	case err == nil:
+		_, err = found.Open(s.Params)
+		k.require("strategy.params", err)
+	case s.Directory == "":
+		k.fail("strategy.name", "%v (an executable needs a path, such as ./%s)", err, s.Name)
+	}
+	return Problems(k.problems).err()
 }
 
 func (c *Config) checkExplain(k *checker) {

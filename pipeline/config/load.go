@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/any-order/a3/decoder-plugins/sdk"
 )
 
 // Source is a configuration that is not yet read.
@@ -14,6 +16,8 @@ type Source struct {
 	Text   []byte
 	Set    []string                                   // assignments PATH=VALUE, in their order
 	Lookup func(name string) (value string, set bool) // of variables
+
+	Strategies []sdk.Plugin // those that are shipped, whose parameters are checked; nil = nobody's are
 }
 
 // Load reads a configuration over the defaults. Its error is Problems: all that was
@@ -32,20 +36,19 @@ func Load(s Source) (*Config, error) {
 	d := &decoder{lookup: s.Lookup, places: map[string]place{}}
 	d.decode(root, "", reflect.ValueOf(&c).Elem())
 	problems := d.problems
-	if err := c.Complete(); err != nil {
-		var found Problems
-		errors.As(err, &found)
-		for _, p := range found {
-			if d.reported(p.Path) {
-				continue // it follows from what was wrong with the document
-			}
-			at := d.nearest(p.Path)
-			p.File, p.Line = at.file, at.line
-			if p.File == "" {
-				p.File = s.File
-			}
-			problems = append(problems, p)
+	var found, inStrategy Problems
+	errors.As(c.Complete(), &found)
+	errors.As(c.checkStrategy(s.Strategies), &inStrategy)
+	for _, p := range append(found, inStrategy...) {
+		if d.reported(p.Path) {
+			continue // it follows from what was wrong with the document
 		}
+		at := d.nearest(p.Path)
+		p.File, p.Line = at.file, at.line
+		if p.File == "" {
+			p.File = s.File
+		}
+		problems = append(problems, p)
 	}
 	if err := problems.err(); err != nil {
 		return nil, err

@@ -75,6 +75,9 @@ func (n *node) with(path []string, value *node, file string) (*node, error) {
 		for i := range out.fields {
 			if out.fields[i].name == name {
 				out.fields[i].value = child
+				if len(rest) == 0 {
+					out.fields[i].at = value.at
+				}
 				return &out, nil
 			}
 		}
