@@ -12,6 +12,8 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/any-order/a3/batching/ipcguard"
 )
 
 // Replay gives the batches of a recording back, as a Loader would. It is for one
@@ -123,7 +125,7 @@ func (r *Replay) Close() error {
 type recordingReader struct {
 	footer footer
 	schema *arrow.Schema // of the batches given out: this version's
-	ledger *ledger
+	ledger *ipcguard.Ledger
 	arrow  *ipc.Reader
 	step   int // of the next batch
 	err    error
@@ -139,8 +141,8 @@ func openRecording(r io.ReaderAt, size int64, mem memory.Allocator) (*recordingR
 	if err != nil {
 		return nil, err
 	}
-	l := newLedger(mem)
-	reader, err := newGuardedReader(io.NewSectionReader(r, 0, stream), writtenAs(schema, foot.Version), l)
+	l := ipcguard.NewLedger(mem)
+	reader, err := ipcguard.NewReader(io.NewSectionReader(r, 0, stream), writtenAs(schema, foot.Version), l)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +171,7 @@ func (r *recordingReader) read() (batch *TrainingBatch, err error) {
 		}
 		if err != nil && err != io.EOF {
 			r.close()
-			r.ledger.abandon()
+			r.ledger.Abandon()
 		}
 	}()
 	more := r.arrow.Next()

@@ -1,4 +1,11 @@
-package batching
+// Package ipcguard reads Arrow IPC streams that nobody vouches for: recordings that may be
+// damaged, and what anyone may send.
+//
+// Arrow's own reader allocates whatever length a message claims, and so does its schema
+// decoder for counts in the schema. Here no message is larger than what has been read of
+// it, its buffers are no larger than its body, and a schema is read without allocating by
+// its counts.
+package ipcguard
 
 import (
 	"bytes"
@@ -13,23 +20,22 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
-// guardedMessages reads the messages of an Arrow IPC stream with bounded allocations.
-// Arrow's own reader allocates whatever length the file claims, and so does its schema
-// decoder for counts in the schema. Here no message is larger than what has been read
-// of it, and the file's schema message is passed over: the caller states the schema
-// that the file must have, and every array is checked against that.
-type guardedMessages struct {
+// messages reads the messages of an Arrow IPC stream with bounded allocations. The
+// stream's schema message is passed over: the caller states the schema that the stream
+// must have, and every array is checked against that.
+type messages struct {
 	r       io.Reader
-	schema  *ipc.Message // handed out in place of the file's
+	schema  *ipc.Message // handed out in place of the stream's
 	started bool
 	current *ipc.Message
 	refs    int
-	ledger  *ledger
+	ledger  *Ledger
 }
 
-// newGuardedReader returns an Arrow reader of the record batches in r, which must be
-// of the schema. Its buffers come from l.
-func newGuardedReader(r io.Reader, schema *arrow.Schema, l *ledger) (*ipc.Reader, error) {
+// NewReader returns an Arrow reader of the record batches in r, which must be
+// of the schema. Its buffers come from l. Arrays of a damaged message may be shorter than
+// they claim: looking into them may panic.
+func NewReader(r io.Reader, schema *arrow.Schema, l *Ledger) (*ipc.Reader, error) {
 	var blob bytes.Buffer
 	if err := ipc.NewWriter(&blob, ipc.WithSchema(schema)).Close(); err != nil {
 		return nil, err
@@ -41,7 +47,7 @@ func newGuardedReader(r io.Reader, schema *arrow.Schema, l *ledger) (*ipc.Reader
 		return nil, err
 	}
 	message.Retain()
-	m := &guardedMessages{r: r, schema: message, refs: 1, ledger: l}
+	m := &messages{r: r, schema: message, refs: 1, ledger: l}
 	reader, err := ipc.NewReaderFromMessageReader(m, ipc.WithAllocator(l))
 	if err != nil {
 		m.Release()
@@ -50,7 +56,7 @@ func newGuardedReader(r io.Reader, schema *arrow.Schema, l *ledger) (*ipc.Reader
 }
 
 // Message implements ipc.MessageReader.
-func (m *guardedMessages) Message() (*ipc.Message, error) {
+func (m *messages) Message() (*ipc.Message, error) {
 	m.drop()
 	message, err := m.read()
 	if err != nil {
@@ -66,10 +72,33 @@ func (m *guardedMessages) Message() (*ipc.Message, error) {
 	return message, nil
 }
 
-// read reads one message. io.EOF is the end marker; a file that just ends is an error.
-func (m *guardedMessages) read() (_ *ipc.Message, err error) {
-	var prefix [8]byte // 0xFFFFFFFF, length of the metadata
-	if _, err := io.ReadFull(m.r, prefix[:]); err != nil {
+// read reads one message. io.EOF is the end marker; a stream that just ends is an error.
+func (m *messages) read() (_ *ipc.Message, err error) {
+	meta, err := readHeader(m.r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { // the header is decoded lazily, without checks of its own
+		if p := recover(); p != nil {
+			err = fmt.Errorf("message header: %v", p)
+		}
+	}()
+	if t := root(meta); t.byte(messageHeaderType) == headerRecordBatch && t.table(messageHeader).has(batchCompression) {
+		return nil, errors.New("the batch is compressed; write it without (the broker's own compression serves as well)")
+	}
+	header := ipc.NewMessage(memory.NewBufferBytes(meta), memory.NewBufferBytes(nil))
+	defer header.Release()
+	body, err := readExactly(m.r, header.BodyLen())
+	if err != nil {
+		return nil, fmt.Errorf("message body: %w", err)
+	}
+	return ipc.NewMessage(memory.NewBufferBytes(meta), memory.NewBufferBytes(body)), nil
+}
+
+// readHeader reads the header of a message, without its body. io.EOF is the end marker.
+func readHeader(r io.Reader) ([]byte, error) {
+	var prefix [8]byte // 0xFFFFFFFF, length of the header
+	if _, err := io.ReadFull(r, prefix[:]); err != nil {
 		return nil, fmt.Errorf("the stream has no end marker: %w", noEOF(err))
 	}
 	if binary.LittleEndian.Uint32(prefix[:]) != 0xFFFFFFFF {
@@ -79,22 +108,11 @@ func (m *guardedMessages) read() (_ *ipc.Message, err error) {
 	if length == 0 {
 		return nil, io.EOF
 	}
-	meta, err := readExactly(m.r, int64(length))
+	meta, err := readExactly(r, int64(length))
 	if err != nil {
 		return nil, fmt.Errorf("message header: %w", err)
 	}
-	defer func() { // the header is decoded lazily, without checks of its own
-		if p := recover(); p != nil {
-			err = fmt.Errorf("message header: %v", p)
-		}
-	}()
-	header := ipc.NewMessage(memory.NewBufferBytes(meta), memory.NewBufferBytes(nil))
-	defer header.Release()
-	body, err := readExactly(m.r, header.BodyLen())
-	if err != nil {
-		return nil, fmt.Errorf("message body: %w", err)
-	}
-	return ipc.NewMessage(memory.NewBufferBytes(meta), memory.NewBufferBytes(body)), nil
+	return meta, nil
 }
 
 // readExactly reads n bytes. Its memory grows with what is there, not with n.
@@ -117,7 +135,7 @@ func noEOF(err error) error {
 	return err
 }
 
-func (m *guardedMessages) drop() {
+func (m *messages) drop() {
 	if m.current != nil {
 		m.current.Release()
 		m.current = nil
@@ -125,19 +143,19 @@ func (m *guardedMessages) drop() {
 }
 
 // Retain implements ipc.MessageReader.
-func (m *guardedMessages) Retain() { m.refs++ }
+func (m *messages) Retain() { m.refs++ }
 
 // Release implements ipc.MessageReader.
-func (m *guardedMessages) Release() {
+func (m *messages) Release() {
 	if m.refs--; m.refs == 0 {
 		m.drop()
 		m.schema.Release()
 	}
 }
 
-// ledger is an allocator that bounds what one message may take, and knows what is
+// Ledger is an allocator that bounds what one message may take, and knows what is
 // taken: Arrow's decoder panics on damaged input and leaves its buffers behind.
-type ledger struct {
+type Ledger struct {
 	mem memory.Allocator
 
 	mu    sync.Mutex // batches are released on other goroutines than the reading one
@@ -148,21 +166,22 @@ type ledger struct {
 // errOverBody is the panic value of a message that wants more memory than it brings.
 var errOverBody = errors.New("the sizes of the message's buffers are not those of its body")
 
-func newLedger(mem memory.Allocator) *ledger {
-	return &ledger{mem: mem, fresh: map[*byte][]byte{}}
+// NewLedger returns a ledger over an allocator.
+func NewLedger(mem memory.Allocator) *Ledger {
+	return &Ledger{mem: mem, fresh: map[*byte][]byte{}}
 }
 
 // allow starts the account of a message: its buffers are copies of parts of its body,
 // each rounded up by the allocator.
-func (l *ledger) allow(body int64) {
+func (l *Ledger) allow(body int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.left = 2*body + 1<<16
 	clear(l.fresh)
 }
 
-// abandon frees what has been allocated since allow and not been freed.
-func (l *ledger) abandon() {
+// Abandon frees what has been allocated for the current message and not been freed.
+func (l *Ledger) Abandon() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range l.fresh {
@@ -172,7 +191,7 @@ func (l *ledger) abandon() {
 }
 
 // Allocate implements memory.Allocator. It panics when the account has too little.
-func (l *ledger) Allocate(size int) []byte {
+func (l *Ledger) Allocate(size int) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if size < 0 || int64(size) > l.left {
@@ -187,7 +206,7 @@ func (l *ledger) Allocate(size int) []byte {
 }
 
 // Reallocate implements memory.Allocator.
-func (l *ledger) Reallocate(size int, b []byte) []byte {
+func (l *Ledger) Reallocate(size int, b []byte) []byte {
 	grown := l.Allocate(size)
 	copy(grown, b)
 	l.Free(b)
@@ -195,7 +214,7 @@ func (l *ledger) Reallocate(size int, b []byte) []byte {
 }
 
 // Free implements memory.Allocator.
-func (l *ledger) Free(b []byte) {
+func (l *Ledger) Free(b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if cap(b) > 0 {
