@@ -24,6 +24,9 @@ type Mark struct {
 	Stream    string `json:"stream"`
 	Partition int32  `json:"partition"`
 	Next      int64  `json:"next"` // Origin.Next of the last document trained whole; 0 = none yet
+	// Row is the last of the documents of the record at Next that were trained whole, where
+	// that holds several.
+	Row int64 `json:"row,omitempty"`
 	// While Chunk > 0, that many chunks of the document at Offset are trained too.
 	Offset int64 `json:"offset,omitempty"`
 	Chunk  int   `json:"chunk,omitempty"`
@@ -76,6 +79,9 @@ func (c *Cursor) advance(it item, done, count int) {
 	}
 	m.Offset, m.Chunk = o.Offset, done
 	if done == count {
-		m.Next, m.Offset, m.Chunk = o.Next, 0, 0
+		m.Next, m.Row, m.Offset, m.Chunk = o.Next, 0, 0, 0
+		if o.Next == o.Offset {
+			m.Row = o.Row
+		}
 	}
 }

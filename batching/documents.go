@@ -21,20 +21,27 @@ type Document struct {
 }
 
 // Origin names where a document stands in its source. Its fields are those of
-// connectors.Origin, so that one converts to the other.
+// connectors.Origin.
 type Origin struct {
 	Stream    string
 	Partition int32
 	Offset    int64
-	Next      int64
+	Next      int64 // Offset, if documents of its record come behind it
+	// Row is the place, from 1 on, of a document in a record that holds several; 0 for the
+	// record itself. The columns of documents batches do not have it.
+	Row int64
 }
 
 // String names the document for a person.
 func (o Origin) String() string {
-	if o.Partition < 0 {
-		return o.Stream + ":" + strconv.FormatInt(o.Offset, 10)
+	row := ""
+	if o.Row > 0 {
+		row = "#" + strconv.FormatInt(o.Row, 10)
 	}
-	return o.Stream + "/" + strconv.Itoa(int(o.Partition)) + "@" + strconv.FormatInt(o.Offset, 10)
+	if o.Partition < 0 {
+		return o.Stream + ":" + strconv.FormatInt(o.Offset, 10) + row
+	}
+	return o.Stream + "/" + strconv.Itoa(int(o.Partition)) + "@" + strconv.FormatInt(o.Offset, 10) + row
 }
 
 func (d *Document) String() string {

@@ -13,8 +13,8 @@ import (
 // document is there, ctx ends (it returns ctx's error) or the stream is exhausted
 // (io.EOF). The document's tokens are not changed until the next Read. Its Origin
 // names it: documents of one partition come in the order of their offsets, and a
-// stream that is resumed gives the documents behind each Mark.Next, or all of a
-// partition that has no mark.
+// stream that is resumed gives the documents behind each Mark.Next and Mark.Row, or all
+// of a partition that has no mark.
 type Stream interface {
 	Read(ctx context.Context) (Document, error)
 }

@@ -218,12 +218,27 @@ func streamDocuments() []Document {
 	return docs
 }
 
+// rowDocuments are those of streamDocuments, three to a record.
+func rowDocuments() []Document {
+	docs := streamDocuments()
+	for i := range docs {
+		o := &docs[i].Origin
+		o.Offset, o.Row = o.Offset/3, int64(i%3+1)
+		o.Next = o.Offset
+		if o.Row == 3 {
+			o.Next++
+		}
+	}
+	return docs
+}
+
 // behind returns the documents that a seeked stream gives: those from each mark on.
 func behind(docs []Document, marks []Mark) []Document {
 	var rest []Document
 	for _, d := range docs {
 		trained := slices.ContainsFunc(marks, func(m Mark) bool {
-			return m.Stream == d.Origin.Stream && m.Partition == d.Origin.Partition && d.Origin.Offset < m.Next
+			return m.Stream == d.Origin.Stream && m.Partition == d.Origin.Partition &&
+				(d.Origin.Offset < m.Next || d.Origin.Offset == m.Next && d.Origin.Row > 0 && d.Origin.Row <= m.Row)
 		})
 		if !trained {
 			rest = append(rest, d)
@@ -243,7 +258,12 @@ func streamBatches(t *testing.T, docs []Document, opts LoaderOptions) []*Trainin
 }
 
 func TestStreamResumeAnywhere(t *testing.T) {
-	docs, mem := streamDocuments(), checked(t)
+	t.Run("records", func(t *testing.T) { resumeAnywhere(t, streamDocuments()) })
+	t.Run("rows", func(t *testing.T) { resumeAnywhere(t, rowDocuments()) })
+}
+
+func resumeAnywhere(t *testing.T, docs []Document) {
+	mem := checked(t)
 	whole := streamBatches(t, docs, LoaderOptions{Mem: mem})
 	for i, b := range whole {
 		from := b.After()
@@ -255,12 +275,17 @@ func TestStreamResumeAnywhere(t *testing.T) {
 // TestStreamResumeInAnotherOrder: when the partitions come interleaved in another
 // way, each chunk is still trained exactly once.
 func TestStreamResumeInAnotherOrder(t *testing.T) {
-	docs, mem := streamDocuments(), checked(t)
+	t.Run("records", func(t *testing.T) { resumeInAnotherOrder(t, streamDocuments()) })
+	t.Run("rows", func(t *testing.T) { resumeInAnotherOrder(t, rowDocuments()) })
+}
+
+func resumeInAnotherOrder(t *testing.T, docs []Document) {
+	mem := checked(t)
 	count := func(into map[string]int, batches []*TrainingBatch) {
 		for _, b := range batches {
 			for i := range b.Segments() {
 				r := b.Row(i)
-				into[fmt.Sprint(r.Partition, r.Offset, r.Chunk)]++
+				into[fmt.Sprint(r.Partition, r.Offset, r.Doc, r.Chunk)]++
 			}
 		}
 	}

@@ -34,7 +34,8 @@ type Header struct {
 // without it is one JSON value.
 const (
 	HeaderContentType = "content-type"
-	ContentTypeText   = "text/plain" // the whole value is the text of one document
+	ContentTypeText   = "text/plain"                          // the whole value is the text of one document
+	ContentTypeArrow  = "application/vnd.apache.arrow.stream" // an Arrow IPC stream: its rows are documents
 )
 
 // Delivery is a record together with the duty to settle it, exactly once.

@@ -15,7 +15,8 @@ type Outcome struct {
 //
 // Rules for implementers:
 //   - Transact is called by one goroutine, with outcomes in the order in which their
-//     deliveries were read, each once. It leaves out deliveries that were taken from
+//     deliveries were read, each once; the rows of one record (Origin.Row) stand in one
+//     call, because their record is acknowledged with them. It leaves out deliveries that were taken from
 //     this worker: their new owner does them. When it returns nil, all others are
 //     durable, and it has settled their deliveries.
 //   - When it fails with an *ItemError, nothing of the call has happened; the outcomes

@@ -23,6 +23,9 @@ const (
 	// HeaderOmitted stands when the value was too large for the dead letters with all the
 	// headers: how many bytes it had. It is still in the input, at the origin.
 	HeaderOmitted = errorHeaders + "omitted_bytes"
+	// HeaderRows stands in the dead letter of a record of several rows of which some failed:
+	// which, from 1 on, such as 2,5-7. The results of the others are in the output.
+	HeaderRows = errorHeaders + "rows"
 )
 
 // stageAttempts is where a record fails of which workers died.
@@ -33,16 +36,24 @@ func (i *Item) fail(at Stage, err error) {
 	i.stage, i.Err = at, err
 }
 
-func deadLetter(item *Item) connectors.Record {
-	rec := item.Delivery.Record
+// deadLetter returns the record of failures: of an item, or of some rows of a parcel.
+func deadLetter(group []*Item) connectors.Record {
+	first := group[0]
+	rec, reason := first.Delivery.Record, first.Err.Error()
+	if first.parcel != nil {
+		rec, reason = first.parcel.delivery.Record, reasonsOf(group)
+	}
 	rec.Headers = slices.Clone(withoutErrors(rec.Headers))
 	add := func(name, value string) {
 		rec.Headers = append(rec.Headers, connectors.Header{Name: name, Value: []byte(value)})
 	}
 	add(HeaderOrigin, rec.Origin.String())
-	add(HeaderStage, string(item.stage))
-	add(HeaderError, item.Err.Error())
-	if item.abridged {
+	add(HeaderStage, string(first.stage))
+	add(HeaderError, reason)
+	if first.parcel != nil {
+		add(HeaderRows, rowsOf(group))
+	}
+	if first.abridged {
 		add(HeaderOmitted, strconv.Itoa(len(rec.Value)))
 		rec.Value = []byte{} // not a tombstone
 	}
@@ -53,7 +64,7 @@ func deadLetter(item *Item) connectors.Record {
 func Unreadable(d *connectors.Delivery) connectors.Record {
 	item := &Item{Delivery: *d}
 	item.fail(StageRead, d.Err)
-	return deadLetter(item)
+	return deadLetter([]*Item{item})
 }
 
 // withoutErrors leaves out what an earlier job said of a record that was a dead letter.
@@ -63,20 +74,6 @@ func withoutErrors(headers []connectors.Header) []connectors.Header {
 		return headers
 	}
 	return slices.DeleteFunc(slices.Clone(headers), ofErrors) // the input's are the source's
-}
-
-// outputRecord carries the input's key, headers and time along, but for a header by
-// which plain text was told from JSON: every output is JSON.
-func outputRecord(item *Item) connectors.Record {
-	rec := item.Delivery.Record
-	rec.Value = item.Output
-	rec.Headers = withoutErrors(rec.Headers)
-	if rec.IsText() {
-		rec.Headers = slices.DeleteFunc(slices.Clone(rec.Headers), func(h connectors.Header) bool {
-			return h.Name == connectors.HeaderContentType
-		})
-	}
-	return rec
 }
 
 // Complaints is the sink of dead letters where the user named none: a line for each on

@@ -24,7 +24,8 @@ type Item struct {
 
 	Explanation []byte // how the job came to the output, for Options.Explain
 
-	seq       int64 // place in the input
+	seq       int64   // place in the input
+	parcel    *parcel // the record of which this is a row; nil for a record of one document
 	key       journal.Key
 	stage     Stage // where it failed, if it did
 	tombstone bool  // passes as it is: its output has no value
@@ -73,7 +74,8 @@ type Job interface {
 
 // Options are the bounds of a run.
 type Options struct {
-	// Window is how many records are between source and sink at most. Output waits
+	// Window is how many records are between source and sink at most, each with all of its
+	// rows. Output waits
 	// for the records before it, so it bounds memory, and how far a slow document
 	// can be overtaken.
 	Window int
@@ -92,6 +94,9 @@ type Options struct {
 	// becomes a dead letter; 0 = always again. It takes a journal. A record that was at
 	// work once in such a process is computed alone, to know it from its neighbours.
 	MaxAttempts int
+	// Arrow makes the output records Arrow IPC streams: one of each input record, with its
+	// results as rows.
+	Arrow bool
 	// PassTombstones lets keyed records without a value through to the output, whose log
 	// may be compacted; the others, and without it all, are dropped.
 	PassTombstones bool
@@ -107,7 +112,7 @@ type Options struct {
 // DefaultOptions returns bounds that fit documents of a few kilobytes.
 func DefaultOptions() Options { return Options{Window: 1024, WriteBatch: 64} }
 
-// Counts says what a run has done so far.
+// Counts says what a run has done so far. It counts documents: each row of a record.
 type Counts struct {
 	Read, Written, Failed, Unchanged, Dropped int
 	Tokens, ModelCalls                        int
@@ -222,10 +227,12 @@ func (r *runner) read(ctx context.Context, stop <-chan struct{}) error {
 			<-r.slots
 		}
 		for i := range batch {
-			item := &Item{Delivery: batch[i], seq: seq}
-			seq++
-			if err := r.prepare(ctx, item); err != nil {
-				return err
+			for _, item := range unpack(batch[i]) {
+				item.seq = seq
+				seq++
+				if err := r.prepare(ctx, item); err != nil {
+					return err
+				}
 			}
 		}
 		switch {
@@ -263,6 +270,9 @@ func (r *runner) prepare(ctx context.Context, item *Item) error {
 	switch d := &item.Delivery; {
 	case d.Err != nil:
 		item.fail(StageRead, d.Err)
+	case item.Err != nil: // no valid row, or no valid stream of them
+		item.stage = StagePrepare
+	case item.Note.Dropped: // a record without rows
 	case d.Value == nil:
 		item.tombstone = r.options.PassTombstones && d.Key != nil
 		item.Note.Unchanged, item.Note.Dropped = item.tombstone, !item.tombstone
@@ -280,7 +290,7 @@ func (r *runner) prepare(ctx context.Context, item *Item) error {
 		}
 	}
 	r.left(StagePrepare, item)
-	if item.Err != nil || item.Output != nil || item.Delivery.Value == nil {
+	if item.Err != nil || item.Output != nil || item.Note.Dropped || item.Delivery.Value == nil {
 		return send(ctx, r.done, item)
 	}
 	r.enter(StageCompute, item)

@@ -20,32 +20,55 @@ func (r *runner) write(ctx context.Context) error {
 		if !ok {
 			return ctx.Err()
 		}
-		waiting[item.seq] = item
+		arrive := func(item *Item) {
+			waiting[item.seq] = item
+			if item.parcel != nil {
+				item.parcel.arrived++
+			}
+		}
+		arrive(item)
 		for more := true; more; { // what else is there, without waiting
 			select {
 			case item, ok := <-r.done:
 				if more = ok; ok {
-					waiting[item.seq] = item
+					arrive(item)
 				}
 			default:
 				more = false
 			}
 		}
 		for {
-			var batch []*Item
-			for len(batch) < r.options.WriteBatch && waiting[next] != nil {
-				batch = append(batch, waiting[next])
-				delete(waiting, next)
-				next++
-			}
+			batch := r.nextBatch(waiting, next)
 			if len(batch) == 0 {
 				break
 			}
+			next += int64(len(batch))
 			if err := r.deliver(ctx, batch); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// nextBatch takes, of the items that wait, those that are next in the input's order: of as
+// many records as make WriteBatch items, or one of more rows than that.
+func (r *runner) nextBatch(waiting map[int64]*Item, next int64) (batch []*Item) {
+	for len(batch) < r.options.WriteBatch {
+		first := waiting[next]
+		if first == nil {
+			return batch
+		}
+		n, whole := first.whole()
+		if !whole || len(batch) > 0 && len(batch)+n > r.options.WriteBatch {
+			return batch
+		}
+		for range n {
+			batch = append(batch, waiting[next])
+			delete(waiting, next)
+			next++
+		}
+	}
+	return batch
 }
 
 // deliver makes a run of items durable and settles them.
@@ -69,7 +92,9 @@ func (r *runner) deliver(ctx context.Context, batch []*Item) error {
 	r.observeDelivery(batch, time.Since(start))
 	for _, item := range batch {
 		r.count(item)
-		<-r.slots
+		if item.last() {
+			<-r.slots
+		}
 		if err := r.explain(item); err != nil {
 			return err
 		}
@@ -100,12 +125,16 @@ func (r *runner) atLeastOnce(ctx context.Context, batch []*Item) error {
 		return err
 	}
 	var records []connectors.Record
-	var written []*Item
-	for _, item := range batch {
-		if item.written() {
-			records = append(records, outputRecord(item))
-			written = append(written, item)
+	var written [][]*Item
+	for _, group := range r.together(batch) {
+		if group[0].Err != nil {
+			continue
 		}
+		rec, err := r.outputRecord(group)
+		if err != nil {
+			return err
+		}
+		records, written = append(records, rec), append(written, group)
 	}
 	rejected, err := split(r.sink.Write(ctx, records), written)
 	if err != nil {
@@ -142,24 +171,34 @@ func (r *runner) transact(ctx context.Context, batch []*Item) error {
 		}
 		outcomes[i].Delivery = &delivery
 	}
+	place := make(map[*Item]int, len(batch))
+	for i, item := range batch {
+		place[item] = i
+	}
 	for {
-		for i, item := range batch {
-			o := &outcomes[i]
-			o.Output, o.Letter = nil, nil
-			switch {
-			case item.Err != nil:
-				letter := deadLetter(item)
-				o.Letter = &letter
-			case item.written():
-				output := outputRecord(item)
-				o.Output = &output
+		for i := range outcomes {
+			outcomes[i].Output, outcomes[i].Letter = nil, nil
+		}
+		groups := make([][]*Item, len(batch)) // beside outcomes; that of the first of a group is its own
+		for _, group := range r.together(batch) {
+			i := place[group[0]]
+			groups[i] = group
+			if group[0].Err != nil {
+				letter := deadLetter(group)
+				outcomes[i].Letter = &letter
+				continue
 			}
+			output, err := r.outputRecord(group)
+			if err != nil {
+				return err
+			}
+			outcomes[i].Output = &output
 		}
 		err := r.options.Transactor.Transact(ctx, outcomes)
 		if err == nil {
 			return nil
 		}
-		rejected, err := split(err, batch)
+		rejected, err := split(err, groups)
 		if err != nil {
 			return fmt.Errorf("write a transaction: %w", err)
 		}
@@ -171,14 +210,14 @@ func (r *runner) transact(ctx context.Context, batch []*Item) error {
 	}
 }
 
-// split returns the items that a write rejected for good, with the reason in their
-// rejection; any other failure is an error.
-func split(err error, items []*Item) (rejected []*Item, _ error) {
+// split returns the items whose records a write rejected for good, with the reason in
+// their rejection; any other failure is an error. groups[i] are the items of record i.
+func split(err error, groups [][]*Item) (rejected []*Item, _ error) {
 	var partial *connectors.ItemError
 	if !errors.As(err, &partial) {
 		return nil, err
 	}
-	for i, item := range items {
+	for i, group := range groups {
 		cause, failed := partial.Failed[i]
 		if !failed {
 			continue
@@ -186,8 +225,10 @@ func split(err error, items []*Item) (rejected []*Item, _ error) {
 		if !errors.Is(cause, connectors.ErrRejected) {
 			return nil, err
 		}
-		item.rejection = cause
-		rejected = append(rejected, item)
+		for _, item := range group {
+			item.rejection = cause
+		}
+		rejected = append(rejected, group...)
 	}
 	return rejected, nil
 }
@@ -211,10 +252,10 @@ func (i *Item) reject() bool {
 func (r *runner) bury(ctx context.Context, items []*Item) error {
 	for {
 		var letters []connectors.Record
-		var failed []*Item
-		for _, item := range items {
-			if item.Err != nil {
-				letters, failed = append(letters, deadLetter(item)), append(failed, item)
+		var failed [][]*Item
+		for _, group := range r.together(items) {
+			if group[0].Err != nil {
+				letters, failed = append(letters, deadLetter(group)), append(failed, group)
 			}
 		}
 		if len(letters) == 0 {

@@ -75,6 +75,7 @@ func (s *ledgerState) move(o connectors.Origin) bool {
 	if !known {
 		s.keys = append(s.keys, k)
 	}
+	o.Row = 0 // the rows of a record stand in one write: it is done
 	s.done[k] = o
 	return true
 }
@@ -92,7 +93,7 @@ func (s *ledgerState) origins() []connectors.Origin {
 func entry(size int64, at []connectors.Origin) ledgerEntry {
 	e := ledgerEntry{Size: size, At: make([]position, len(at))}
 	for i, o := range at {
-		e.At[i] = position(o)
+		e.At[i] = position{o.Stream, o.Partition, o.Offset, o.Next, o.Mark}
 	}
 	return e
 }
@@ -160,7 +161,7 @@ func decodeLine(line []byte, state *ledgerState) (*ledgerState, error) {
 	}
 	state.size = e.Size
 	for _, p := range e.At {
-		state.move(connectors.Origin(p))
+		state.move(connectors.Origin{Stream: p.Stream, Partition: p.Partition, Offset: p.Offset, Next: p.Next, Mark: p.Mark})
 	}
 	return state, nil
 }

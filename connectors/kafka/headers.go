@@ -18,6 +18,7 @@ const (
 	HeaderSourceTopic     = sourceHeaders + "topic"
 	HeaderSourcePartition = sourceHeaders + "partition"
 	HeaderSourceOffset    = sourceHeaders + "offset"
+	HeaderSourceRow       = sourceHeaders + "row" // from 1, if the record held several documents
 	// HeaderSourceStream stands in place of topic and partition when the source was
 	// no topic, such as a file; the offset then is a line number.
 	HeaderSourceStream = sourceHeaders + "stream"
@@ -54,6 +55,9 @@ func (o *SinkOptions) toKafka(rec connectors.Record) *kgo.Record {
 		add(HeaderSourcePartition, strconv.Itoa(int(rec.Origin.Partition)))
 	}
 	add(HeaderSourceOffset, strconv.FormatInt(rec.Origin.Offset, 10))
+	if rec.Origin.Row > 0 {
+		add(HeaderSourceRow, strconv.FormatInt(rec.Origin.Row, 10))
+	}
 	add(HeaderModel, o.Model)
 	add(HeaderConfig, o.Config)
 	add(HeaderDedupe, o.dedupe(rec.Origin))
@@ -63,7 +67,11 @@ func (o *SinkOptions) toKafka(rec connectors.Record) *kgo.Record {
 // dedupe hashes what stands in no doubt between two deliveries of one input.
 func (o *SinkOptions) dedupe(origin connectors.Origin) string {
 	h := sha256.New()
-	for _, part := range []string{o.Model, o.Config, origin.Stream, strconv.Itoa(int(origin.Partition)), strconv.FormatInt(origin.Offset, 10)} {
+	parts := []string{o.Model, o.Config, origin.Stream, strconv.Itoa(int(origin.Partition)), strconv.FormatInt(origin.Offset, 10)}
+	if origin.Row > 0 {
+		parts = append(parts, strconv.FormatInt(origin.Row, 10))
+	}
+	for _, part := range parts {
 		h.Write([]byte(strconv.Itoa(len(part)) + ":" + part))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])

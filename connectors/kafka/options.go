@@ -44,8 +44,9 @@ const (
 type Format int
 
 const (
-	FormatJSON Format = iota // one JSON object
-	FormatText               // the text of one document
+	FormatJSON  Format = iota // one JSON object
+	FormatText                // the text of one document; of inputs only
+	FormatArrow               // an Arrow IPC stream, whose rows are documents
 )
 
 // SourceOptions say what to consume and how.
@@ -142,6 +143,8 @@ func (o SourceOptions) Validate() error {
 type SinkOptions struct {
 	Cluster
 	Topic string
+	// Format is what the caller makes the values; the sink writes them as they are.
+	Format Format
 	// MaxMessageBytes limits a batch, and so a record. 0 takes the topic's own
 	// max.message.bytes; more than that is refused.
 	MaxMessageBytes int32
@@ -171,6 +174,8 @@ func (o SinkOptions) Validate() error {
 		return err
 	}
 	switch {
+	case !known(outputFormats, o.Format):
+		return fmt.Errorf("kafka: output format %d is none of those that there are: json and arrow", o.Format)
 	case o.MaxMessageBytes != 0 && (o.MaxMessageBytes < 1<<10 || o.MaxMessageBytes > maxBatchBytes):
 		return fmt.Errorf("kafka: largest message of %d bytes: must be between 1 KiB and 100 MiB", o.MaxMessageBytes)
 	case o.DeliveryTimeout < time.Second || o.DeliveryTimeout > 24*time.Hour:

@@ -53,6 +53,14 @@ func whatIsProduced(t *testing.T, b *broker) {
 		headers(r) != "h=1/false h=/true a3.source.topic=stories-in/false a3.source.partition=3/false a3.source.offset=41/false a3.model=m1/false a3.config=c1/false" {
 		t.Errorf("record %q %q %v %s", r.Key, r.Value, r.Timestamp, headers(r))
 	}
+	rows := DefaultSinkOptions()
+	first, second := output(41, "v"), output(41, "v")
+	first.Origin.Row, second.Origin.Row = 1, 2
+	one, two := rows.toKafka(first), rows.toKafka(second)
+	if headers(two) != "a3.source.topic=stories-in/false a3.source.partition=3/false a3.source.offset=41/false a3.source.row=2/false" ||
+		string(one.Headers[len(one.Headers)-1].Value) == string(two.Headers[len(two.Headers)-1].Value) {
+		t.Errorf("rows %s and %s", headers(one), headers(two))
+	}
 	if r := got[1]; r.Value != nil || headers(r) != "a3.source.stream=a.jsonl/false a3.source.offset=7/false a3.model=m1/false a3.config=c1/false" {
 		t.Errorf("tombstone %v %s", r.Value, headers(r))
 	}

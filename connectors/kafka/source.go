@@ -292,8 +292,8 @@ func (s *Source) poll(ctx context.Context, max int) ([]connectors.Delivery, erro
 		}
 		touched[p] = true
 		rec := fromKafka(r, origin)
-		if s.opts.Format == FormatText {
-			rec.Headers = append(rec.Headers, connectors.Header{Name: connectors.HeaderContentType, Value: []byte(connectors.ContentTypeText)})
+		if kind := contentTypes[s.opts.Format]; kind != "" {
+			rec.Headers = append(rec.Headers, connectors.Header{Name: connectors.HeaderContentType, Value: []byte(kind)})
 		}
 		out = append(out, connectors.Delivery{Record: rec, Settle: p.acks.Track(origin, size(r)), Current: p.acks.Current})
 	})
@@ -314,6 +314,9 @@ func (s *Source) poll(ctx context.Context, max int) ([]connectors.Delivery, erro
 	}
 	return out, failed
 }
+
+// contentTypes are what a record says of itself in each format; nothing, for JSON.
+var contentTypes = map[Format]string{FormatText: connectors.ContentTypeText, FormatArrow: connectors.ContentTypeArrow}
 
 // pollError returns the error to report, or nil for one that passes.
 func (s *Source) pollError(pollCtx context.Context, topic string, id int32, err error) error {

@@ -21,7 +21,7 @@ const defaultPort = "9092"
 // ParseSource reads the address of an input:
 //
 //	kafka://broker[:port][,broker...]/topic?group=NAME[&start=earliest|latest][&until=end|forever]
-//	    [&format=json|text][&protocol=classic|consumer][&instance=NAME|none][&slot_dir=DIR]
+//	    [&format=json|text|arrow][&protocol=classic|consumer][&instance=NAME|none][&slot_dir=DIR]
 //	    [&commit_interval=1s][&session_timeout=45s][&rebalance_timeout=1m]
 //	    [&max_unsettled=1000][&max_unsettled_bytes=67108864]
 //	    [&client_id=NAME][&tls=true|false][&tls_ca=FILE][&tls_cert=FILE][&tls_key=FILE]
@@ -44,7 +44,7 @@ func ParseSource(address string) (SourceOptions, error) {
 
 // ParseSink reads the address of an output:
 //
-//	kafka://broker[:port][,broker...]/topic[?max_message_bytes=1048588][&delivery_timeout=2m]
+//	kafka://broker[:port][,broker...]/topic[?format=json|arrow][&max_message_bytes=1048588][&delivery_timeout=2m]
 //	    [&client_id=NAME] and the parameters of TLS and SASL that an input has
 func ParseSink(address string) (SinkOptions, error) {
 	o := DefaultSinkOptions()
@@ -77,6 +77,7 @@ func sourceParams(o *SourceOptions) map[string]setter {
 
 func sinkParams(o *SinkOptions) map[string]setter {
 	return withCluster(&o.Cluster, map[string]setter{
+		"format":            choice(&o.Format, outputFormats),
 		"max_message_bytes": number(&o.MaxMessageBytes),
 		"delivery_timeout":  duration(&o.DeliveryTimeout),
 	})
@@ -165,7 +166,9 @@ var (
 	starts    = map[string]Start{"earliest": StartEarliest, "latest": StartLatest}
 	untils    = map[string]Until{"end": UntilEnd, "forever": UntilForever}
 	protocols = map[string]Protocol{"classic": ProtocolClassic, "consumer": ProtocolConsumer}
-	formats   = map[string]Format{"json": FormatJSON, "text": FormatText}
+	formats   = map[string]Format{"json": FormatJSON, "text": FormatText, "arrow": FormatArrow}
+
+	outputFormats = map[string]Format{"json": FormatJSON, "arrow": FormatArrow}
 )
 
 func known[T comparable](words map[string]T, value T) bool {

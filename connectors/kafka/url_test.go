@@ -74,7 +74,7 @@ func TestParseErrorsSayWhatToDo(t *testing.T) {
 		{sink, "kafka://a/t?tls=true&tls_cert=f", "its key as either"},
 		{source, "kafka://a/t?group=g&instance=a/b", "letters, digits"},
 		{source, "kafka://a/t?group=g&protocol=new", "not one of classic, consumer"},
-		{source, "kafka://a/t?group=g&format=xml", "not one of json, text"},
+		{source, "kafka://a/t?group=g&format=xml", "not one of arrow, json, text"},
 		{source, "kafka://a/t?group=g&group=h", `"group" is given 2 times`},
 		{source, "kafka://a/t?group=", `"group": is empty`},
 		{source, "kafka://a/t?group=g&start=middle", `"middle" is not one of earliest, latest`},
@@ -89,6 +89,7 @@ func TestParseErrorsSayWhatToDo(t *testing.T) {
 		{source, "kafka://a/t?group=g&max_message_bytes=5000", "is for an output, not for an input"},
 		{sink, "kafka://a/t?group=g", "is for an input, not for an output"},
 		{sink, "kafka://a/t?max_message_bytes=99999999999", "not a whole number in range"},
+		{sink, "kafka://a/t?format=text", `"text" is not one of arrow, json`},
 		{sink, "kafka://a/t?max_message_bytes=5", "between 1 KiB and 100 MiB"},
 		{sink, "kafka://a/t?delivery_timeout=1ms", "between 1s and 24h"},
 	} {

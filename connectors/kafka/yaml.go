@@ -84,12 +84,13 @@ func (o *SourceOptions) UnmarshalYAML(unmarshal func(any) error) error {
 type sinkYAML struct {
 	Cluster         `yaml:",inline"`
 	Topic           string `yaml:"topic"`
+	Format          string `yaml:"format"`
 	MaxMessageBytes int32  `yaml:"max_message_bytes"`
 	DeliveryTimeout string `yaml:"timeout"`
 }
 
 func (o SinkOptions) toYAML() sinkYAML {
-	return sinkYAML{Cluster: o.Cluster, Topic: o.Topic, MaxMessageBytes: o.MaxMessageBytes, DeliveryTimeout: o.DeliveryTimeout.String()}
+	return sinkYAML{Cluster: o.Cluster, Topic: o.Topic, Format: word(outputFormats, o.Format), MaxMessageBytes: o.MaxMessageBytes, DeliveryTimeout: o.DeliveryTimeout.String()}
 }
 
 // MarshalYAML shows the options, without their secrets.
@@ -103,7 +104,9 @@ func (o *SinkOptions) UnmarshalYAML(unmarshal func(any) error) error {
 		return err
 	}
 	out := SinkOptions{Cluster: y.Cluster, Topic: y.Topic, MaxMessageBytes: y.MaxMessageBytes}
-	err := in("timeout", duration(&out.DeliveryTimeout)(y.DeliveryTimeout))
+	err := errors.Join(
+		in("format", choice(&out.Format, outputFormats)(y.Format)),
+		in("timeout", duration(&out.DeliveryTimeout)(y.DeliveryTimeout)))
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ core/internal/parallel    |                                        |            
 
 tokenize                  |                                        |                                  |
 batching                  | core/order core/seq                    | github.com/apache/arrow/go/v17   |
+batching/ipcguard         |                                        | github.com/apache/arrow/go/v17   |
 
 # The contract of the connectors, and its implementations, which do not know each other.
 # Only here are there clients of brokers and file formats.
@@ -64,7 +65,8 @@ docs/results/strategies   | core/... decoder-plugins/builtin decoder-plugins/hos
 # the contract of the connectors, not which ones there are; the command line wires.
 pipeline                  | connectors pipeline/infill/record      | golang.org/x/sync                | connectors/memory connectors/file
 pipeline/journal          |                                        |                                  |
-pipeline/killtest         |                                        |                                  | connectors connectors/kafka connectors/kafka/kafkatest pipeline pipeline/journal github.com/twmb/franz-go
+pipeline/rows             | batching/ipcguard pipeline/infill/record | github.com/apache/arrow/go/v17 |
+pipeline/killtest         |                                        |                                  | connectors connectors/kafka connectors/kafka/kafkatest pipeline pipeline/journal pipeline/rows github.com/twmb/franz-go
 pipeline/infill           | core/seq                               | github.com/hbollon/go-edlib      | tokenize
 pipeline/rewrite          | core/seq pipeline/infill/...           |                                  | tokenize
 pipeline/score            | core/seq pipeline/infill/...           |                                  | tokenize
@@ -72,7 +74,7 @@ pipeline/explain          | pipeline/infill/record                 |            
 pipeline/jobs             | batching core/... pipeline pipeline/explain pipeline/infill/... pipeline/rewrite pipeline/score tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors connectors/memory decoder-plugins/... pipeline/models/...
 pipeline/models           | core/checkpoint core/checkpoint/gguf core/kernels core/model core/order tokenize |  | core/checkpoint/gguf/gguftest core/decode core/seq
 pipeline/config           | connectors/file connectors/kafka core/decode decoder-plugins/sdk pipeline pipeline/explain pipeline/infill pipeline/rewrite pipeline/training | github.com/goccy/go-yaml github.com/hbollon/go-edlib |
-pipeline/training         | batching connectors core/... pipeline/infill/record tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors/memory connectors/file
+pipeline/training         | batching connectors core/... pipeline/infill/record pipeline/rows tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors/memory connectors/file
 pipeline/telemetry        |                                        | github.com/prometheus/client_golang |
 pipeline/bench            | core/... decoder-plugins/ar decoder-plugins/confidence decoder-plugins/random decoder-plugins/sdk pipeline/models | golang.org/x/sys | pipeline/models/modelstest
 pipeline/deploy           |                                        |                                  | pipeline/config pipeline/telemetry github.com/goccy/go-yaml

@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
+	"github.com/any-order/a3/connectors/kafka"
 	"github.com/any-order/a3/pipeline"
 	"github.com/any-order/a3/pipeline/config"
 	"github.com/any-order/a3/pipeline/infill"
@@ -99,6 +100,7 @@ func moveRecords(ctx context.Context, env *Env, c *config.Config, job pipeline.J
 	o.Window, o.WriteBatch = c.Batching.Window, c.Batching.WriteBatch
 	o.Observer = w.observer(c.Job)
 	o.Run, o.Transactor, o.PassTombstones = run, s.transactor, c.Output.Kafka != nil
+	o.Arrow = c.Output.Kafka != nil && c.Output.Kafka.Format == kafka.FormatArrow
 	if s.journal != nil {
 		o.Journal, o.MaxAttempts = s.journal, c.Delivery.MaxAttempts
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/any-order/a3/connectors/file"
+	"github.com/any-order/a3/connectors/kafka"
 	"github.com/any-order/a3/core/decode"
 	"github.com/any-order/a3/decoder-plugins/sdk"
 	"github.com/any-order/a3/pipeline/explain"
@@ -197,6 +198,8 @@ func (c *Config) checkDeadLetters(k *checker) {
 	c.DeadLetters.check(k, "dead_letters")
 	a, b := c.Output, *c.DeadLetters
 	switch {
+	case b.Kafka != nil && b.Kafka.Format != kafka.FormatJSON:
+		k.fail("dead_letters.kafka.format", "is for results; a dead letter holds the record as it was")
 	case a.File != nil && b.File != nil && a.File.Path == b.File.Path && a.File.Path != "":
 		k.fail("dead_letters", "is the output, %s", a.File.Path)
 	case a.Kafka != nil && b.Kafka != nil && a.Kafka.Topic != "" && a.Kafka.Topic == b.Kafka.Topic && slices.Equal(a.Kafka.Brokers, b.Kafka.Brokers):

@@ -194,6 +194,18 @@ dead_letters:
 	}
 }
 
+// Results may be Arrow streams; dead letters are what came in.
+func TestFormatOfOutputs(t *testing.T) {
+	c := load(t, "input: kafka://b/in?group=g&format=arrow\noutput: kafka://b/out?format=arrow\njob: {infill: {}}")
+	if c.Input.Kafka.Format != kafka.FormatArrow || c.Output.Kafka.Format != kafka.FormatArrow {
+		t.Errorf("formats %v and %v", c.Input.Kafka.Format, c.Output.Kafka.Format)
+	}
+	found := problems(t, "input: a.jsonl\njob: {infill: {}}\ndead_letters: kafka://b/dead?format=arrow")
+	if len(found) != 1 || !strings.Contains(found[0].Text, "a dead letter holds the record as it was") {
+		t.Errorf("%v", found)
+	}
+}
+
 // Lint refuses exactly-once where the output cannot give it.
 func TestExactlyOnce(t *testing.T) {
 	const topic, file = "kafka://b/in?group=g", "in.jsonl"

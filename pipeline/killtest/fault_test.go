@@ -26,6 +26,7 @@ type rig struct {
 	client *kgo.Client
 	admin  *kadm.Client
 	dialer kgo.Opt
+	format kafka.Format // of the topic in
 }
 
 const rigAddr = "localhost:9092"
@@ -66,6 +67,7 @@ func (r *rig) pipeline(ctx context.Context, job pipeline.Job, exactlyOnce bool) 
 	cluster := kafka.Cluster{Brokers: []string{rigAddr}, ClientID: "rig", Client: []kgo.Opt{r.dialer}}
 	in := kafka.DefaultSourceOptions()
 	in.Cluster, in.Topic, in.Group, in.Instance, in.Until = cluster, "in", "g", kafka.InstanceNone, kafka.UntilEnd
+	in.Format = r.format
 	src, err := kafka.OpenSource(ctx, in)
 	if err != nil {
 		return counts, err

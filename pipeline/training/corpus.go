@@ -10,6 +10,7 @@ import (
 	"github.com/any-order/a3/batching"
 	"github.com/any-order/a3/connectors"
 	"github.com/any-order/a3/pipeline/infill/record"
+	"github.com/any-order/a3/pipeline/rows"
 	"github.com/any-order/a3/tokenize"
 )
 
@@ -49,17 +50,38 @@ func ReadSome(ctx context.Context, src connectors.Source, opts record.Options, b
 	}
 	texts := make([]Text, 0, len(deliveries))
 	for _, d := range deliveries {
-		text, err := readText(d, opts)
-		if err != nil {
-			if err := bad(d.Origin, err); err != nil {
-				return nil, err
+		for _, doc := range unpack(d) {
+			text, err := readText(doc, opts)
+			if err != nil {
+				if err := bad(doc.Origin, err); err != nil {
+					return nil, err
+				}
+			} else {
+				texts = append(texts, text)
 			}
-		} else {
-			texts = append(texts, text)
 		}
 		d.Settle(nil)
 	}
 	return texts, nil
+}
+
+// unpack returns the documents of a record: its rows, if it is an Arrow IPC stream. They are
+// settled by their record.
+func unpack(d connectors.Delivery) []connectors.Delivery {
+	if d.Err != nil || d.Value == nil || !d.IsArrow() {
+		return []connectors.Delivery{d}
+	}
+	list, err := rows.Split(d.Value, rows.DefaultLimits())
+	if err != nil {
+		d.Err = err
+		return []connectors.Delivery{d}
+	}
+	docs := make([]connectors.Delivery, len(list))
+	for i, row := range list {
+		docs[i] = connectors.Delivery{Record: connectors.Record{Origin: d.Origin, Value: row.JSON}, Err: row.Err}
+		docs[i].Origin.Row = int64(i + 1)
+	}
+	return docs
 }
 
 func readText(d connectors.Delivery, opts record.Options) (Text, error) {
@@ -110,6 +132,6 @@ func document(t Text, ids []int32) batching.Document {
 	o := t.Origin
 	return batching.Document{
 		ID: t.ID, Key: t.Key, Tokens: ids,
-		Origin: batching.Origin{Stream: o.Stream, Partition: o.Partition, Offset: o.Offset, Next: o.Next},
+		Origin: batching.Origin{Stream: o.Stream, Partition: o.Partition, Offset: o.Offset, Next: o.Next, Row: o.Row},
 	}
 }

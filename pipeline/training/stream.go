@@ -60,12 +60,16 @@ type stream struct {
 	enc   *tokenize.Encoder
 
 	ready []connectors.Delivery
-	ids   []int32
-	next  map[position]int64 // behind the last record read
+	docs  []batching.Document // of the last record read, to be trained
+	next  map[position]place
 
 	mu        sync.Mutex
 	untrained []untrained // mu: in the order of reading
 }
+
+// place is behind the last record read. Until the first is read, documents of the record
+// that comes may be trained already: rows of them.
+type place struct{ next, rows int64 }
 
 // untrained is a record whose document is to be trained.
 type untrained struct {
@@ -76,12 +80,12 @@ type untrained struct {
 
 // openStream opens the documents behind the marks of a cursor.
 func (r *run) openStream(ctx context.Context) (*stream, error) {
-	s := &stream{parse: r.Parse, bad: r.Bad, holds: r.keptOut(), enc: r.Tokenizer.NewEncoder(), next: map[position]int64{}}
+	s := &stream{parse: r.Parse, bad: r.Bad, holds: r.keptOut(), enc: r.Tokenizer.NewEncoder(), next: map[position]place{}}
 	from := []connectors.Origin{} // not nil: what the group has committed does not count
 	for _, m := range r.state.Marks {
 		o := connectors.Origin{Stream: m.Stream, Partition: m.Partition, Next: m.Next}
 		from = append(from, o)
-		s.next[positionOf(o)] = m.Next
+		s.next[positionOf(o)] = place{m.Next, m.Row}
 	}
 	var err error
 	s.src, err = r.Topic.Open(ctx, from)
@@ -90,7 +94,7 @@ func (r *run) openStream(ctx context.Context) (*stream, error) {
 
 // Read implements batching.Stream.
 func (s *stream) Read(ctx context.Context) (batching.Document, error) {
-	for {
+	for len(s.docs) == 0 {
 		if len(s.ready) == 0 {
 			var err error
 			if s.ready, err = s.src.Read(ctx, readAhead); err != nil {
@@ -103,45 +107,55 @@ func (s *stream) Read(ctx context.Context) (batching.Document, error) {
 		d := s.ready[0]
 		s.ready[0] = connectors.Delivery{} // its text is not held any longer
 		s.ready = s.ready[1:]
-		doc, trains, err := s.document(d)
-		if err != nil {
+		if err := s.take(d); err != nil {
 			return batching.Document{}, err
 		}
-		if trains {
-			return doc, nil
-		}
 	}
+	doc := s.docs[0]
+	s.docs = s.docs[1:]
+	return doc, nil
 }
 
-// document returns what a record holds, if it is to be trained. Otherwise the record is
-// settled, or waits until the document that it repeats is trained.
-func (s *stream) document(d connectors.Delivery) (doc batching.Document, trains bool, err error) {
+// take finds the documents of a record that are to be trained. Without any, the record is
+// settled, or waits until those that it repeats are trained.
+func (s *stream) take(d connectors.Delivery) error {
 	at := positionOf(d.Origin)
-	if d.Origin.Offset < s.next[at] {
+	was := s.next[at]
+	if d.Origin.Offset < was.next {
 		s.wait(d)
-		return doc, false, nil
+		return nil
 	}
-	s.next[at] = d.Origin.Next
+	s.next[at] = place{next: d.Origin.Next}
 	if d.Err == nil && d.Value == nil { // a tombstone: there is nothing to learn
 		d.Settle(nil)
-		return doc, false, nil
+		return nil
 	}
-	text, err := readText(d, s.parse)
-	if err != nil {
-		if err := s.bad(d.Origin, err); err != nil {
-			return doc, false, err
+	for _, row := range unpack(d) {
+		if d.Origin.Offset == was.next && row.Origin.Row > 0 && row.Origin.Row <= was.rows {
+			continue // trained before this run began
 		}
-		d.Settle(nil)
-		return doc, false, nil
+		text, err := readText(row, s.parse)
+		if err != nil {
+			if err := s.bad(row.Origin, err); err != nil {
+				return err
+			}
+			continue
+		}
+		doc := document(text, s.enc.AppendDocument(nil, text.Text))
+		if s.holds(doc) {
+			continue
+		}
+		if n := len(s.docs); n > 0 {
+			s.docs[n-1].Origin.Next = d.Origin.Offset // its record is not through with it
+		}
+		s.docs = append(s.docs, doc)
 	}
-	s.ids = s.enc.AppendDocument(s.ids[:0], text.Text)
-	doc = document(text, s.ids)
-	if s.holds(doc) {
+	if len(s.docs) == 0 {
 		d.Settle(nil)
-		return doc, false, nil
+		return nil
 	}
 	s.wait(d)
-	return doc, true, nil
+	return nil
 }
 
 // wait remembers to settle a record.

@@ -52,7 +52,7 @@ func FuzzAppendString(f *testing.F) {
 	f.Add("a \"quoted\" \\ \x00\x1f\x7f \u2028 é 😀 <&>")
 	f.Add("\xff broken \xe2\x82")
 	f.Fuzz(func(t *testing.T, in string) {
-		b := appendString(nil, Display([]byte(in)))
+		b := AppendString(nil, Display([]byte(in)))
 		var out string
 		if err := json.Unmarshal(b, &out); err != nil {
 			t.Fatalf("%q: %v", b, err)

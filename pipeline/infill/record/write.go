@@ -31,7 +31,7 @@ func appendComma(dst []byte) []byte {
 // AppendText appends text under name, and, where it is not valid UTF-8, its bytes
 // under bytesName beside.
 func AppendText(dst []byte, name, bytesName string, text []byte) []byte {
-	dst = appendString(AppendKey(dst, name), Display(text))
+	dst = AppendString(AppendKey(dst, name), Display(text))
 	if utf8.Valid(text) {
 		return dst
 	}
@@ -132,9 +132,9 @@ func appendOneLine(dst, value []byte) []byte {
 	return dst
 }
 
-// appendString appends a JSON string. Only what must be escaped is; so are U+2028
+// AppendString appends a JSON string. Only what must be escaped is; so are U+2028
 // and U+2029, which some readers of lines take for line breaks.
-func appendString(dst []byte, s string) []byte {
+func AppendString(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	for _, c := range s {
