@@ -79,7 +79,7 @@ pipeline/telemetry        |                                        | github.com/
 pipeline/bench            | core/... decoder-plugins/ar decoder-plugins/confidence decoder-plugins/random decoder-plugins/sdk pipeline/models | golang.org/x/sys | pipeline/models/modelstest
 pipeline/deploy           |                                        |                                  | pipeline/config pipeline/telemetry github.com/goccy/go-yaml
 pipeline/archtest         |                                        |                                  |
-pipeline/docstest         |                                        |                                  |
+pipeline/docstest         |                                        |                                  | connectors/kafka/kafkatest github.com/twmb/franz-go
 pipeline/cli              | batching connectors/... core/... decoder-plugins/builtin decoder-plugins/host decoder-plugins/scaffold decoder-plugins/sdk decoder-plugins/sdktest pipeline/... tokenize | github.com/apache/arrow/go/v17/arrow/memory github.com/goccy/go-yaml github.com/spf13/cobra golang.org/x/sync golang.org/x/term | github.com/twmb/franz-go
 `
 

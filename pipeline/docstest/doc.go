@@ -16,12 +16,21 @@
 //
 //	console skip=needs-docker   not run; the reason shows among the skipped tests
 //	console exit=1              the last command ends with this status
+//	console kafka=HOST:PORT     run on a real Kafka; see below
 //	go file=strategy/main.go    not a command: the file that later blocks of the page use
 //
 // A block of Go that begins with a package clause must compile (a _test.go file is left
 // to a go test of the page). Commands in the running
 // text, `a3 infill --seed 7 x.jsonl`, are not run: the command and its flags must exist.
 // Links to files must lead somewhere.
+//
+// The blocks of a page with kafka= are one session: they run in one shell, after the
+// others, with a broker of the test's own at that address (elsewhere, and with its address
+// in place of the one shown, if somebody listens there) and Kafka's own tools on the PATH.
+// In the end a reader of committed records must find each record of stories-in once in
+// stories-out, and no dead letter. It takes Java and Maven:
+//
+//	A3_KAFKA=start go test ./pipeline/docstest -run TestPages/README.md/kafka
 //
 //	go test ./pipeline/docstest -update
 //

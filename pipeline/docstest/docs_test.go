@@ -113,10 +113,15 @@ func (p page) run(t *testing.T, text string) string {
 		return sh
 	}
 	var edits []edit
+	var onKafka session
 	for _, b := range blocks {
 		steps, err := b.steps()
 		if err != nil {
 			t.Error(err)
+			continue
+		}
+		if b.kafka != "" && b.skip == "" {
+			onKafka.add(b, steps)
 			continue
 		}
 		t.Run(fmt.Sprintf("line %d", b.fence+1), func(t *testing.T) {
@@ -145,6 +150,10 @@ func (p page) run(t *testing.T, text string) string {
 			}
 		})
 	}
+	if onKafka.steps != nil {
+		t.Run("kafka", func(t *testing.T) { edits = append(edits, onKafka.run(t, shellOf)...) })
+	}
+	slices.SortFunc(edits, func(a, b edit) int { return a.start - b.start })
 	for _, e := range slices.Backward(edits) {
 		lines = slices.Replace(lines, e.start, e.end, e.lines...)
 	}

@@ -14,6 +14,7 @@ type block struct {
 	lang  string
 	skip  string // the reason why it is not run
 	exit  int    // the status of the last command
+	kafka string // the address of the broker that it needs
 	file  string // the file that it is the content of
 	fence int    // the line of the opening fence; the content follows
 	lines []string
@@ -74,6 +75,8 @@ func (b *block) setAttributes(words string) error {
 			b.skip = value
 		case "file":
 			b.file = value
+		case "kafka":
+			b.kafka = value
 		case "exit":
 			n, err := strconv.Atoi(value)
 			if err != nil {
@@ -81,7 +84,7 @@ func (b *block) setAttributes(words string) error {
 			}
 			b.exit = n
 		default:
-			return fmt.Errorf("%s= is not known; there are skip=REASON, exit=STATUS and file=PATH", m[1])
+			return fmt.Errorf("%s= is not known; there are skip=REASON, exit=STATUS, kafka=ADDRESS and file=PATH", m[1])
 		}
 	}
 	return nil

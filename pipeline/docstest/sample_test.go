@@ -25,7 +25,7 @@ a ... b
 ~~~
 
 1. In a list:
-   ~~~console skip="needs a broker" exit=2
+   ~~~console skip="needs a broker" kafka=localhost:9092 exit=2
    $ a3 broker
    ~~~
 
@@ -65,7 +65,7 @@ func TestParsePage(t *testing.T) {
 	}; !reflect.DeepEqual(console, want) {
 		t.Errorf("steps %+v, want %+v", console, want)
 	}
-	if b := blocks[1]; b.skip != "needs a broker" || b.exit != 2 || b.lines[0] != "$ a3 broker" {
+	if b := blocks[1]; b.skip != "needs a broker" || b.kafka != "localhost:9092" || b.exit != 2 || b.lines[0] != "$ a3 broker" {
 		t.Errorf("block in a list: %+v", b)
 	}
 	script, err := blocks[2].steps()

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -84,10 +85,14 @@ func (s *shell) run(ctx context.Context, commands []string) ([]result, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", script)
 	cmd.Dir, cmd.Env = s.dir, s.env
-	cmd.WaitDelay = 10 * time.Second // for what the shell started and left
+	cmd.WaitDelay = 10 * time.Second // for what the shell started and left, which ends here
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // mostly there is nothing left
+	}
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("not done in %v, printed\n%s", blockTimeout, &out)
 	}

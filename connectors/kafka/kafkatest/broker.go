@@ -35,7 +35,10 @@ type Broker struct {
 }
 
 // Start formats a folder and starts a broker on it, on free ports of loopback.
-func Start(ctx context.Context, dir string) (*Broker, error) {
+func Start(ctx context.Context, dir string) (*Broker, error) { return StartAt(ctx, dir, "") }
+
+// StartAt is Start with the plain listener at an address, if it is not empty.
+func StartAt(ctx context.Context, dir, addr string) (*Broker, error) {
 	lib, err := jars(ctx)
 	if err != nil {
 		return nil, err
@@ -44,6 +47,9 @@ func Start(ctx context.Context, dir string) (*Broker, error) {
 	ports, err := freePorts(3)
 	if err != nil {
 		return nil, err
+	}
+	if addr != "" {
+		ports[0] = addr
 	}
 	b.Addr, b.SASLAddr = ports[0], ports[1]
 	if err := os.WriteFile(b.path("server.properties"), []byte(properties(dir, ports)), 0o644); err != nil {
@@ -63,8 +69,11 @@ func (b *Broker) path(name string) string { return filepath.Join(b.dir, name) }
 // java prepares a command with the broker's jars. The serial collector and the first
 // compiler are what suits a broker that lives for seconds on two cores.
 func (b *Broker) java(ctx context.Context, args ...string) *exec.Cmd {
-	args = append([]string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(b.jars, "*")}, args...)
-	return exec.CommandContext(ctx, "java", args...)
+	return exec.CommandContext(ctx, "java", append(b.jvm(), args...)...)
+}
+
+func (b *Broker) jvm() []string {
+	return []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(b.jars, "*")}
 }
 
 func properties(dir string, ports []string) string {

@@ -2,6 +2,7 @@ package kafkatest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -34,17 +35,33 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
       <artifactId>kafka_2.13</artifactId>
       <version>` + Version + `</version>
     </dependency>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka-tools</artifactId>
+      <version>` + Version + `</version>
+      <exclusions>
+        <!-- Of what it needs, the broker brings all but Kafka Connect, which we do not use. -->
+        <exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion>
+      </exclusions>
+    </dependency>
+    <dependency>
+      <!-- Without it every program begins with three lines that it has no logger. -->
+      <groupId>org.slf4j</groupId>
+      <artifactId>slf4j-nop</artifactId>
+      <version>1.7.36</version>
+    </dependency>
   </dependencies>
 </project>
 `
 
-// jars returns the folder of the broker's jars, and fetches them if it is not there yet.
+// jars returns the folder of the jars of the broker and its tools, which is named for what
+// is in it, and fetches them if it is not there yet.
 func jars(ctx context.Context) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
 	}
-	dir := filepath.Join(cache, "a3", "kafka-"+Version)
+	dir := filepath.Join(cache, "a3", fmt.Sprintf("kafka-%s-%.4x", Version, sha256.Sum256([]byte(pom))))
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
