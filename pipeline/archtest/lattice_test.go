@@ -74,7 +74,7 @@ pipeline/explain          | pipeline/infill/record                 |            
 pipeline/jobs             | batching core/... pipeline pipeline/explain pipeline/infill/... pipeline/rewrite pipeline/score tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors connectors/memory decoder-plugins/... pipeline/models/...
 pipeline/models           | core/checkpoint core/checkpoint/gguf core/kernels core/model core/order tokenize |  | core/checkpoint/gguf/gguftest core/decode core/seq
 pipeline/config           | connectors/file connectors/kafka core/decode decoder-plugins/sdk pipeline pipeline/explain pipeline/infill pipeline/rewrite pipeline/training | github.com/goccy/go-yaml github.com/hbollon/go-edlib |
-pipeline/training         | batching connectors core/... pipeline/infill/record pipeline/rows tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors/memory connectors/file
+pipeline/training         | batching connectors core/... pipeline/infill/record pipeline/rows tokenize | golang.org/x/sync github.com/apache/arrow/go/v17/arrow/memory | connectors/memory connectors/file connectors/kafka connectors/kafka/kafkatest github.com/twmb/franz-go
 pipeline/telemetry        |                                        | github.com/prometheus/client_golang |
 pipeline/bench            | core/... decoder-plugins/ar decoder-plugins/confidence decoder-plugins/random decoder-plugins/sdk pipeline/models | golang.org/x/sys | pipeline/models/modelstest
 pipeline/deploy           |                                        |                                  | pipeline/config pipeline/telemetry github.com/goccy/go-yaml

@@ -147,12 +147,11 @@ func valueEnd(b []byte, i int) int {
 
 // stringEnd returns the end of the JSON string whose opening quote is at i.
 func stringEnd(b []byte, i int) int {
-	for i++; b[i] != '"'; i++ {
-		if b[i] == '\\' {
-			i++
+	for i++; ; i += 2 { // behind a backslash and what it escapes
+		if i = nextSpecial(b, i); b[i] == '"' {
+			return i + 1
 		}
 	}
-	return i + 1
 }
 
 func isDelimiter(c byte) bool {

@@ -106,6 +106,9 @@ func checkJSON(line, raw []byte, skipped int) error {
 	if len(line) == 0 {
 		return &Error{Reason: "empty record", Remedy: "remove the empty line"}
 	}
+	if utf8.Valid(line) && accepted(line) {
+		return nil
+	}
 	start := skipped + skipSpace(raw[skipped:], 0)
 	for i := 0; i < len(line); {
 		c, size := utf8.DecodeRune(line[i:])
@@ -174,13 +177,14 @@ func text(o Object, limit int) ([]byte, error) {
 	case plain[0] != '"':
 		return nil, &Error{Field: "text", Reason: "want a string, got " + TypeName(plain)}
 	}
-	s, whole := decodeString(plain)
+	b, whole := decodeBytes(plain)
 	if !whole {
 		return nil, &Error{Field: "text", Reason: "holds half of a surrogate pair, which is no text", Remedy: `mend the escape, or give raw bytes as "text_b64" (base64)`}
 	}
-	if b := []byte(s); beside == nil {
+	if beside == nil {
 		return b, checkSize(b, limit, "text")
 	}
+	s := string(b)
 	b, err := decodeBase64(beside, "bytes_b64", limit)
 	if err == nil && Display(b) != s {
 		err = &Error{Field: "bytes_b64", Reason: `does not hold the bytes of "text"`, Remedy: `change both, or give "text_b64" alone`}

@@ -1,47 +1,28 @@
 package record
 
 import (
-	"encoding/json"
 	"strconv"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // decodeString decodes a JSON string, which is valid JSON. whole is false if it
 // holds half of a surrogate pair, which no UTF-8 text can carry; U+FFFD stands
-// for it.
+// for it, and for each byte that is no UTF-8.
 func decodeString(value []byte) (s string, whole bool) {
-	if err := json.Unmarshal(value, &s); err != nil {
-		return "", false // not a string: callers look at the type first
-	}
-	return s, !hasLoneSurrogate(value)
+	b, whole := decodeBytes(value)
+	return string(b), whole
 }
 
-// hasLoneSurrogate looks through the \u escapes of a valid JSON string.
-func hasLoneSurrogate(value []byte) bool {
-	for i := 0; i < len(value); i++ {
-		if value[i] != '\\' {
-			continue
-		}
-		i++
-		if value[i] != 'u' {
-			continue
-		}
-		r := hexRune(value[i+1 : i+5])
-		i += 4
-		if !utf16.IsSurrogate(r) {
-			continue
-		}
-		low := rune(0)
-		if i+6 < len(value) && value[i+1] == '\\' && value[i+2] == 'u' {
-			low = hexRune(value[i+3 : i+7])
-		}
-		if utf16.DecodeRune(r, low) == utf8.RuneError {
-			return true
-		}
-		i += 6
+// decodeBytes is decodeString. The bytes are a copy.
+func decodeBytes(value []byte) (b []byte, whole bool) {
+	if len(value) < 2 || value[0] != '"' {
+		return nil, false // not a string: callers look at the type first
 	}
-	return false
+	inner := value[1 : len(value)-1]
+	if !utf8.Valid(inner) {
+		inner = []byte(Display(inner))
+	}
+	return unescape(make([]byte, 0, len(inner)), inner)
 }
 
 func hexRune(digits []byte) rune {
