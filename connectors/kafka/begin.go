@@ -13,7 +13,7 @@ import (
 	"github.com/any-order/a3/connectors"
 )
 
-// Begin connects and returns where the group begins in each partition of the topic: at its
+// Begin connects and returns where the group begins in each partition of the topics: at its
 // commit, else where Start says. It does not join the group. As SourceOptions.From these
 // positions are kept, whatever happens to the commits.
 func Begin(ctx context.Context, o SourceOptions) ([]connectors.Origin, error) {
@@ -25,34 +25,34 @@ func Begin(ctx context.Context, o SourceOptions) ([]connectors.Origin, error) {
 		return nil, err
 	}
 	out := make([]connectors.Origin, 0, len(from))
-	for _, id := range slices.Sorted(maps.Keys(from)) {
-		out = append(out, connectors.Origin{Stream: o.Topic, Partition: id, Next: from[id]})
+	for _, at := range slices.SortedFunc(maps.Keys(from), place.compare) {
+		out = append(out, connectors.Origin{Stream: at.topic, Partition: at.partition, Next: from[at]})
 	}
 	return out, nil
 }
 
-// standing returns the bounds of a topic and where its group stands in each partition.
-func standing(ctx context.Context, o SourceOptions) (b bounds, from map[int32]int64, err error) {
+// standing returns the bounds of topics and where their group stands in each partition.
+func standing(ctx context.Context, o SourceOptions) (b bounds, from map[place]int64, err error) {
 	base, err := o.Cluster.options()
 	if err != nil {
 		return b, nil, err
 	}
-	err = probe(ctx, o.Brokers, o.Topic, base, func(ctx context.Context, admin *kadm.Client) (err error) {
-		if b, err = lookUp(ctx, admin, o.Topic); err != nil {
+	err = probe(ctx, o.Brokers, o.Topics, base, func(ctx context.Context, admin *kadm.Client) (err error) {
+		if b, err = lookUp(ctx, admin, o.Topics); err != nil {
 			return err
 		}
-		commits, err := admin.FetchOffsetsForTopics(ctx, o.Group, o.Topic)
+		commits, err := admin.FetchOffsetsForTopics(ctx, o.Group, o.Topics...)
 		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // a group that has never been has no commits
 			return fmt.Errorf("look up the commits of group %s: %w", o.Group, err)
 		}
-		from = make(map[int32]int64, len(b.end))
-		for id, end := range b.end {
-			from[id] = b.start[id]
+		from = make(map[place]int64, len(b.end))
+		for at, end := range b.end {
+			from[at] = b.start[at]
 			if o.Start == StartLatest {
-				from[id] = end
+				from[at] = end
 			}
-			if commit, ok := commits.Lookup(o.Topic, id); ok && commit.Err == nil && commit.At >= 0 {
-				from[id] = commit.At
+			if commit, ok := commits.Lookup(at.topic, at.partition); ok && commit.Err == nil && commit.At >= 0 {
+				from[at] = commit.At
 			}
 		}
 		return nil

@@ -291,7 +291,7 @@ func (b *broker) worker(t *testing.T, topic string, change func(*SourceOptions))
 	t.Helper()
 	w := &worker{net: &network{}}
 	o := DefaultSourceOptions()
-	o.Brokers, o.Topic, o.Group = b.addrs, topic, "group of "+topic
+	o.Brokers, o.Topics, o.Group = b.addrs, []string{topic}, "group of "+topic
 	o.Instance = InstanceNone
 	o.CommitInterval = 20 * time.Millisecond
 	o.SessionTimeout, o.RebalanceTimeout = 10*time.Second, 10*time.Second

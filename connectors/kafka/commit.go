@@ -69,10 +69,13 @@ func (s *Source) release(ctx context.Context, client *kgo.Client, parts []*parti
 // commit tells the broker the next offsets that it does not know yet. The caller
 // holds commitMu.
 func (s *Source) commit(ctx context.Context, client *kgo.Client, next map[*partition]int64) error {
-	offsets := map[int32]kgo.EpochOffset{}
+	offsets := map[string]map[int32]kgo.EpochOffset{}
 	for p, n := range next {
 		if n >= 0 && n != p.committed {
-			offsets[p.id] = kgo.EpochOffset{Epoch: -1, Offset: n}
+			if offsets[p.at.topic] == nil {
+				offsets[p.at.topic] = map[int32]kgo.EpochOffset{}
+			}
+			offsets[p.at.topic][p.at.partition] = kgo.EpochOffset{Epoch: -1, Offset: n}
 		}
 	}
 	if len(offsets) == 0 {
@@ -80,9 +83,9 @@ func (s *Source) commit(ctx context.Context, client *kgo.Client, next map[*parti
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.RebalanceTimeout/2)
 	defer cancel()
-	refused := map[int32]error{}
+	refused := map[place]error{}
 	var failed error
-	client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{s.opts.Topic: offsets},
+	client.CommitOffsetsSync(ctx, offsets,
 		func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
 			if failed = err; err != nil {
 				return
@@ -90,7 +93,7 @@ func (s *Source) commit(ctx context.Context, client *kgo.Client, next map[*parti
 			for _, t := range resp.Topics {
 				for _, p := range t.Partitions {
 					if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-						refused[p.Partition] = err
+						refused[place{t.Topic, p.Partition}] = err
 					}
 				}
 			}
@@ -99,9 +102,9 @@ func (s *Source) commit(ctx context.Context, client *kgo.Client, next map[*parti
 		return failed
 	}
 	for p, n := range next {
-		if err := refused[p.id]; err != nil {
+		if err := refused[p.at]; err != nil {
 			failed = err
-		} else if _, sent := offsets[p.id]; sent {
+		} else if _, sent := offsets[p.at.topic][p.at.partition]; sent {
 			p.committed = n
 		}
 	}

@@ -77,7 +77,7 @@ func TestComposeFileIsConsistent(t *testing.T) {
 	if err != nil || in.Group != "a3" {
 		t.Errorf("input: %+v, %v", in, err)
 	}
-	check(in.Brokers, in.Topic)
+	check(in.Brokers, in.Topics[0])
 	outputs := 0
 	for i, arg := range worker.Command[:len(worker.Command)-1] {
 		if arg != "--output" && arg != "--dead-letters" {

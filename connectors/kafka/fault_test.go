@@ -57,7 +57,7 @@ func TestSlowWorkNeverExpelsAWorker(t *testing.T) {
 				}
 				open := func() *Source {
 					o := DefaultSourceOptions()
-					o.Brokers, o.Topic, o.Group, o.Instance, o.Protocol = b.addrs, topic, "g", InstanceNone, protocol
+					o.Brokers, o.Topics, o.Group, o.Instance, o.Protocol = b.addrs, []string{topic}, "g", InstanceNone, protocol
 					o.Client = []kgo.Opt{dialer}
 					src, err := OpenSource(t.Context(), o)
 					if err != nil {

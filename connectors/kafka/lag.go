@@ -5,58 +5,58 @@ import (
 	"fmt"
 )
 
-// Lag returns, for each partition that this worker has now, how many offsets lie between
-// the group's commit and the end of the partition: what is not acknowledged yet. It asks
-// the brokers.
-func (s *Source) Lag(ctx context.Context) (map[int32]int64, error) {
-	ids := s.Partitions()
-	if len(ids) == 0 {
+// Lag is how many offsets lie between a group's commit and the end of a partition: what is
+// not acknowledged yet.
+type Lag struct {
+	Topic     string
+	Partition int32
+	Records   int64
+}
+
+// Lag returns the lag of each partition that this worker has now. It asks the brokers.
+func (s *Source) Lag(ctx context.Context) ([]Lag, error) {
+	parts := s.assigned()
+	if len(parts) == 0 {
 		return nil, nil
 	}
-	ends, err := s.admin.ListEndOffsets(ctx, s.opts.Topic)
+	ends, err := s.admin.ListEndOffsets(ctx, s.opts.Topics...)
 	if err == nil {
 		err = ends.Error()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("kafka: list the last offsets of topic %s: %w", s.opts.Topic, err)
+		return nil, fmt.Errorf("kafka: list the last offsets of %s: %w", s.opts.Named(), err)
 	}
-	commits, err := s.admin.FetchOffsetsForTopics(ctx, s.opts.Group, s.opts.Topic)
+	commits, err := s.admin.FetchOffsetsForTopics(ctx, s.opts.Group, s.opts.Topics...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: look up the commits of group %s: %w", s.opts.Group, err)
 	}
-	out := make(map[int32]int64, len(ids))
-	for _, id := range ids {
-		end, ok := ends.Lookup(s.opts.Topic, id)
+	out := make([]Lag, 0, len(parts))
+	for _, p := range parts {
+		end, ok := ends.Lookup(p.at.topic, p.at.partition)
 		if !ok {
 			continue // it is gone
 		}
-		from := s.bounds.start[id]
-		if commit, ok := commits.Lookup(s.opts.Topic, id); ok && commit.Err == nil && commit.At >= 0 {
+		from := s.bounds.start[p.at]
+		if commit, ok := commits.Lookup(p.at.topic, p.at.partition); ok && commit.Err == nil && commit.At >= 0 {
 			from = commit.At
 		}
-		out[id] = max(end.Offset-from, 0)
+		out = append(out, Lag{p.at.topic, p.at.partition, max(end.Offset-from, 0)})
 	}
 	return out, nil
 }
 
-// Partitions returns the partitions that this worker has now.
-func (s *Source) Partitions() []int32 {
-	var out []int32
-	for _, p := range s.assigned() {
-		out = append(out, p.id)
-	}
-	return out
-}
+// Partitions returns how many partitions this worker has now.
+func (s *Source) Partitions() int { return len(s.assigned()) }
 
-// Behind connects and returns how many partitions a topic has, and how many records its
-// group has not acknowledged, without joining the group.
+// Behind connects and returns how many partitions the topics have, and how many records
+// their group has not acknowledged, without joining the group.
 func Behind(ctx context.Context, o SourceOptions) (partitions int, records int64, err error) {
 	b, from, err := standing(ctx, o)
 	if err != nil {
 		return 0, 0, err
 	}
-	for id, end := range b.end {
-		records += max(end-from[id], 0)
+	for at, end := range b.end {
+		records += max(end-from[at], 0)
 	}
 	return len(b.end), records, nil
 }

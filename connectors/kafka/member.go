@@ -40,7 +40,7 @@ func (s *Source) groupOptions() []kgo.Opt {
 	}
 	opts := []kgo.Opt{
 		kgo.ConsumerGroup(o.Group),
-		kgo.ConsumeTopics(o.Topic),
+		kgo.ConsumeTopics(o.Topics...),
 		kgo.ConsumeStartOffset(start),
 		// Offsets that retention has removed: go on with the oldest that is left.
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/any-order/a3/connectors"
@@ -52,8 +54,8 @@ const (
 // SourceOptions say what to consume and how.
 type SourceOptions struct {
 	Cluster
-	Topic string
-	Group string // the workers of one group share the topic's partitions
+	Topics []string
+	Group  string // the workers of one group share the partitions of the topics
 	// Instance is the unique and lasting name of this worker (static membership): a
 	// worker that is back within SessionTimeout gets its partitions back at once, without
 	// a rebalance. "" is the host's name and a slot that no other worker of this machine
@@ -108,12 +110,12 @@ func (o SourceOptions) Validate() error {
 	if err := o.Cluster.validate(); err != nil {
 		return err
 	}
-	if err := checkTopic(o.Topic); err != nil {
+	if err := checkTopics(o.Topics); err != nil {
 		return err
 	}
 	switch {
 	case o.Group == "":
-		return errors.New("kafka: the consumer group is missing: add ?group=NAME (workers of one group share the topic)")
+		return errors.New("kafka: the consumer group is missing: add ?group=NAME (workers of one group share the partitions)")
 	case len(o.Instance) > 249 || notInNames.MatchString(o.Instance):
 		return fmt.Errorf("kafka: instance %q: letters, digits, '.', '_' and '-' only, at most 249", o.Instance)
 	case !known(starts, o.Start), !known(untils, o.Until), !known(protocols, o.Protocol), !known(formats, o.Format):
@@ -129,12 +131,12 @@ func (o SourceOptions) Validate() error {
 	case o.MaxUnsettledBytes < 1:
 		return fmt.Errorf("kafka: %d unsettled bytes: must be at least 1", o.MaxUnsettledBytes)
 	}
-	seen := map[int32]bool{}
+	seen := map[place]bool{}
 	for _, from := range o.From {
-		if from.Stream != o.Topic || from.Partition < 0 || from.Next < 0 || seen[from.Partition] {
-			return fmt.Errorf("kafka: start position %+v: must be one per partition of topic %s", from, o.Topic)
+		if at := placeOf(from); !slices.Contains(o.Topics, at.topic) || at.partition < 0 || from.Next < 0 || seen[at] {
+			return fmt.Errorf("kafka: start position %+v: must be one per partition of %s", from, o.Named())
 		}
-		seen[from.Partition] = true
+		seen[placeOf(from)] = true
 	}
 	return nil
 }
@@ -180,6 +182,39 @@ func (o SinkOptions) Validate() error {
 		return fmt.Errorf("kafka: largest message of %d bytes: must be between 1 KiB and 100 MiB", o.MaxMessageBytes)
 	case o.DeliveryTimeout < time.Second || o.DeliveryTimeout > 24*time.Hour:
 		return fmt.Errorf("kafka: delivery timeout %v: must be between 1s and 24h", o.DeliveryTimeout)
+	}
+	return nil
+}
+
+// Named names the topics for a person: "topic a", or "topics a, b".
+func (o SourceOptions) Named() string { return named(o.Topics) }
+
+func named(topics []string) string {
+	if len(topics) == 1 {
+		return "topic " + topics[0]
+	}
+	return "topics " + strings.Join(topics, ", ")
+}
+
+// maxTopics bounds what a job reads; each topic is asked for by itself in places.
+const maxTopics = 1000
+
+func checkTopics(topics []string) error {
+	if len(topics) == 0 {
+		return checkTopic("")
+	}
+	if len(topics) > maxTopics {
+		return fmt.Errorf("kafka: %d topics; at most %d are read by one job", len(topics), maxTopics)
+	}
+	seen := map[string]bool{}
+	for _, topic := range topics {
+		if err := checkTopic(topic); err != nil {
+			return err
+		}
+		if seen[topic] {
+			return fmt.Errorf("kafka: topic %s is named twice", topic)
+		}
+		seen[topic] = true
 	}
 	return nil
 }

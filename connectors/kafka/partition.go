@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -8,11 +9,24 @@ import (
 	"github.com/any-order/a3/connectors"
 )
 
+// place names a partition.
+type place struct {
+	topic     string
+	partition int32
+}
+
+func placeOf(o connectors.Origin) place { return place{o.Stream, o.Partition} }
+
+// compare orders places by topic, then by partition.
+func (p place) compare(q place) int {
+	return cmp.Or(cmp.Compare(p.topic, q.topic), cmp.Compare(p.partition, q.partition))
+}
+
 // partition is one assignment of one partition to this worker: an epoch. When it is
 // taken away the object is dropped for good; if the partition comes back, it is a new
 // one, and settles that still belong to the old one move nothing.
 type partition struct {
-	id   int32
+	at   place
 	acks *connectors.Watermark
 
 	// floor is what to commit when nothing is settled yet: the position that the
@@ -28,8 +42,8 @@ type partition struct {
 	dropped bool // pauseMu: no longer ours, pause it never again
 }
 
-func (s *Source) newPartition(id int32) *partition {
-	p := &partition{id: id, floor: -1, committed: -1, position: -1}
+func (s *Source) newPartition(at place) *partition {
+	p := &partition{at: at, floor: -1, committed: -1, position: -1}
 	p.acks = connectors.NewWatermark(func() { s.maybeResume(p) })
 	return p
 }
@@ -42,8 +56,8 @@ func (s *Source) limits(p *partition) (full, low bool) {
 	return full, low
 }
 
-func (s *Source) one(p *partition) map[string][]int32 {
-	return map[string][]int32{s.opts.Topic: {p.id}}
+func one(p *partition) map[string][]int32 {
+	return map[string][]int32{p.at.topic: {p.at.partition}}
 }
 
 // maybePause stops fetching a partition that has too much unsettled. The window is
@@ -53,7 +67,7 @@ func (s *Source) maybePause(client *kgo.Client, p *partition) {
 	p.pauseMu.Lock()
 	defer p.pauseMu.Unlock()
 	if full, _ := s.limits(p); full && !p.paused && !p.dropped {
-		client.PauseFetchPartitions(s.one(p))
+		client.PauseFetchPartitions(one(p))
 		p.paused = true
 	}
 }
@@ -63,7 +77,7 @@ func (s *Source) maybeResume(p *partition) {
 	p.pauseMu.Lock()
 	defer p.pauseMu.Unlock()
 	if _, low := s.limits(p); low && p.paused {
-		s.client.ResumeFetchPartitions(s.one(p))
+		s.client.ResumeFetchPartitions(one(p))
 		p.paused = false
 	}
 }
@@ -75,7 +89,7 @@ func (s *Source) drop(client *kgo.Client, p *partition) (acked connectors.Origin
 	p.pauseMu.Lock()
 	defer p.pauseMu.Unlock()
 	if p.paused {
-		client.ResumeFetchPartitions(s.one(p))
+		client.ResumeFetchPartitions(one(p))
 	}
 	p.paused, p.dropped = false, true
 	return acked, ok

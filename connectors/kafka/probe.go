@@ -15,9 +15,9 @@ import (
 // connectTimeout bounds the first contact with the cluster.
 const connectTimeout = 20 * time.Second
 
-// probe connects, checks that the topic is there, and hands the client to ask. It
+// probe connects, checks that the topics are there, and hands the client to ask. It
 // turns the faults of a first start into words: no broker, no topic, no permission.
-func probe(ctx context.Context, brokers []string, topic string, opts []kgo.Opt, ask func(context.Context, *kadm.Client) error) error {
+func probe(ctx context.Context, brokers, topics []string, opts []kgo.Opt, ask func(context.Context, *kadm.Client) error) error {
 	client, err := kgo.NewClient(opts...)
 	if err != nil {
 		return fmt.Errorf("kafka: %w", err)
@@ -27,20 +27,22 @@ func probe(ctx context.Context, brokers []string, topic string, opts []kgo.Opt, 
 	defer cancel()
 	where := strings.Join(brokers, ",")
 	admin := kadm.NewClient(client)
-	topics, err := admin.ListTopics(ctx, topic)
+	found, err := admin.ListTopics(ctx, topics...)
 	if err != nil {
 		return fmt.Errorf("kafka: connect to %s: %w", where, err)
 	}
-	switch err := topics[topic].Err; {
-	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		return fmt.Errorf("kafka: topic %s is not on %s: create it, or check its name", topic, where)
-	case err != nil:
-		return fmt.Errorf("kafka: topic %s on %s: %w", topic, where, err)
-	case len(topics[topic].Partitions) == 0:
-		return fmt.Errorf("kafka: topic %s on %s has no partitions", topic, where)
+	for _, topic := range topics {
+		switch err := found[topic].Err; {
+		case errors.Is(err, kerr.UnknownTopicOrPartition):
+			return fmt.Errorf("kafka: topic %s is not on %s: create it, or check its name", topic, where)
+		case err != nil:
+			return fmt.Errorf("kafka: topic %s on %s: %w", topic, where, err)
+		case len(found[topic].Partitions) == 0:
+			return fmt.Errorf("kafka: topic %s on %s has no partitions", topic, where)
+		}
 	}
 	if err := ask(ctx, admin); err != nil {
-		return fmt.Errorf("kafka: topic %s on %s: %w", topic, where, err)
+		return fmt.Errorf("kafka: %s on %s: %w", named(topics), where, err)
 	}
 	return nil
 }

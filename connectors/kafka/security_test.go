@@ -131,7 +131,7 @@ func roundTrip(t *testing.T, cluster Cluster, topic, value string) {
 		t.Fatal(err)
 	}
 	in := DefaultSourceOptions()
-	in.Cluster, in.Topic, in.Group, in.Instance, in.Until = cluster, topic, "group of "+value, InstanceNone, UntilEnd
+	in.Cluster, in.Topics, in.Group, in.Instance, in.Until = cluster, []string{topic}, "group of "+value, InstanceNone, UntilEnd
 	src, err := OpenSource(bounded(t), in)
 	if err != nil {
 		t.Fatal(err)

@@ -64,7 +64,7 @@ func (o *SinkOptions) look(ctx context.Context) (batchBytes int32, cluster strin
 		return 0, "", err
 	}
 	batchBytes = o.MaxMessageBytes
-	err = probe(ctx, o.Brokers, o.Topic, base, func(ctx context.Context, admin *kadm.Client) error {
+	err = probe(ctx, o.Brokers, []string{o.Topic}, base, func(ctx context.Context, admin *kadm.Client) error {
 		limit := topicLimit(ctx, admin, o.Topic)
 		if limit > 0 && int64(batchBytes) > limit {
 			return fmt.Errorf("largest message of %d bytes is over the topic's max.message.bytes %d: lower the one or raise the other", batchBytes, limit)

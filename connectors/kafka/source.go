@@ -17,7 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,7 +29,7 @@ import (
 	"github.com/any-order/a3/connectors"
 )
 
-// Source reads a topic as a member of a consumer group.
+// Source reads topics as a member of a consumer group.
 //
 // Heartbeats and rebalances run in the background, so that work on a record may take
 // as long as it likes. Records of open transactions are waited for, those of aborted
@@ -41,7 +43,7 @@ type Source struct {
 	admin   *kadm.Client // over client
 	bounds  bounds
 
-	from map[int32]int64 // from opts.From; nil for none
+	from map[place]int64 // from opts.From; nil for none
 
 	closeOnce sync.Once
 	closeErr  error
@@ -52,8 +54,8 @@ type Source struct {
 	commitMu turn // see commit.go; taken before mu
 
 	mu       sync.Mutex
-	parts    map[int32]*partition // mu: those assigned now
-	placed   map[int32]bool       // mu: those whose prescribed position was applied
+	parts    map[place]*partition // mu: those assigned now
+	placed   map[place]bool       // mu: those whose prescribed position was applied
 	joined   bool                 // mu: an assignment has come
 	failed   error                // mu: what ends the source
 	stopPoll context.CancelFunc   // mu: ends the poll under way; nil for none
@@ -63,27 +65,27 @@ type Source struct {
 
 var _ connectors.Source = (*Source)(nil)
 
-// OpenSource connects, checks the topic, and joins the group.
+// OpenSource connects, checks the topics, and joins the group.
 func OpenSource(ctx context.Context, o SourceOptions) (*Source, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	s := &Source{
 		opts: o, closed: make(chan struct{}), loopDone: make(chan struct{}),
-		parts: map[int32]*partition{}, placed: map[int32]bool{}, commitMu: make(turn, 1),
+		parts: map[place]*partition{}, placed: map[place]bool{}, commitMu: make(turn, 1),
 	}
 	if o.From != nil {
-		s.from = map[int32]int64{}
+		s.from = map[place]int64{}
 		for _, f := range o.From {
-			s.from[f.Partition] = f.Next
+			s.from[placeOf(f)] = f.Next
 		}
 	}
 	base, err := o.Cluster.options()
 	if err != nil {
 		return nil, err
 	}
-	err = probe(ctx, o.Brokers, o.Topic, base, func(ctx context.Context, admin *kadm.Client) (err error) {
-		if s.bounds, err = lookUp(ctx, admin, o.Topic); err != nil {
+	err = probe(ctx, o.Brokers, o.Topics, base, func(ctx context.Context, admin *kadm.Client) (err error) {
+		if s.bounds, err = lookUp(ctx, admin, o.Topics); err != nil {
 			return err
 		}
 		s.cluster, err = clusterID(ctx, admin)
@@ -120,8 +122,8 @@ func (s *Source) onAssigned(_ context.Context, _ *kgo.Client, added map[string][
 	defer s.tellRebalance(added)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, id := range added[s.opts.Topic] {
-		s.parts[id] = s.newPartition(id)
+	for _, at := range placesOf(added) {
+		s.parts[at] = s.newPartition(at)
 	}
 	s.joined = true
 	s.wakePoll()
@@ -130,7 +132,7 @@ func (s *Source) onAssigned(_ context.Context, _ *kgo.Client, added map[string][
 // onRevoked ends epochs and commits for the last time before the partitions move on.
 func (s *Source) onRevoked(ctx context.Context, client *kgo.Client, gone map[string][]int32) {
 	defer s.tellRebalance(gone)
-	s.failIfLasting(s.release(ctx, client, s.take(gone[s.opts.Topic])))
+	s.failIfLasting(s.release(ctx, client, s.take(placesOf(gone))))
 }
 
 // onLost ends epochs of partitions that others may have already: no commit.
@@ -138,27 +140,38 @@ func (s *Source) onLost(_ context.Context, client *kgo.Client, gone map[string][
 	defer s.tellRebalance(gone)
 	s.commitMu.Lock()
 	defer s.commitMu.Unlock()
-	for _, p := range s.take(gone[s.opts.Topic]) {
+	for _, p := range s.take(placesOf(gone)) {
 		s.drop(client, p)
 	}
 }
 
 // tellRebalance tells the caller of partitions that came or went. Nothing is locked.
 func (s *Source) tellRebalance(moved map[string][]int32) {
-	if s.opts.OnRebalance != nil && len(moved[s.opts.Topic]) > 0 {
+	if s.opts.OnRebalance != nil && len(placesOf(moved)) > 0 {
 		s.opts.OnRebalance()
 	}
 }
 
+// placesOf lists partitions as the client names them.
+func placesOf(partitions map[string][]int32) []place {
+	var out []place
+	for topic, ids := range partitions {
+		for _, id := range ids {
+			out = append(out, place{topic, id})
+		}
+	}
+	return out
+}
+
 // take removes partitions from the assigned ones.
-func (s *Source) take(ids []int32) []*partition {
+func (s *Source) take(places []place) []*partition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []*partition
-	for _, id := range ids {
-		if p := s.parts[id]; p != nil {
+	for _, at := range places {
+		if p := s.parts[at]; p != nil {
 			out = append(out, p)
-			delete(s.parts, id)
+			delete(s.parts, at)
 		}
 	}
 	return out
@@ -277,12 +290,13 @@ func (s *Source) poll(ctx context.Context, max int) ([]connectors.Delivery, erro
 	var out []connectors.Delivery
 	touched := map[*partition]bool{}
 	fetches.EachRecord(func(r *kgo.Record) {
-		p := s.parts[r.Partition]
+		at := place{r.Topic, r.Partition}
+		p := s.parts[at]
 		if p == nil {
 			return // taken away: its next owner reads it
 		}
 		p.position = r.Offset + 1
-		if s.opts.Until == UntilEnd && r.Offset >= s.bounds.end[r.Partition] {
+		if s.opts.Until == UntilEnd && r.Offset >= s.bounds.end[at] {
 			return // came after the start: left to the next job of the group
 		}
 		origin := connectors.Origin{Stream: r.Topic, Partition: r.Partition, Offset: r.Offset, Next: r.Offset + 1}
@@ -368,14 +382,11 @@ func (s *Source) Close(ctx context.Context) error {
 		close(s.closed)
 		s.mu.Lock()
 		s.wakePoll()
-		ids := make([]int32, 0, len(s.parts))
-		for id := range s.parts {
-			ids = append(ids, id)
-		}
+		mine := slices.Collect(maps.Keys(s.parts))
 		s.mu.Unlock()
 		s.stopLoop()
 		<-s.loopDone
-		err := s.release(ctx, s.client, s.take(ids))
+		err := s.release(ctx, s.client, s.take(mine))
 		if err != nil {
 			err = fmt.Errorf("kafka: commit of group %s: %w", s.opts.Group, err)
 		}

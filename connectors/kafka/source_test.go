@@ -280,7 +280,7 @@ func twoWorkersWithOneInstanceName(t *testing.T, b *broker) {
 func TestOpenExplainsWhatIsWrong(t *testing.T) {
 	b := newBroker(t)
 	o := DefaultSourceOptions()
-	o.Brokers, o.Topic, o.Group = b.addrs, "missing", "g"
+	o.Brokers, o.Topics, o.Group = b.addrs, []string{"missing"}, "g"
 	if _, err := OpenSource(bounded(t), o); err == nil || !strings.Contains(err.Error(), "topic missing is not on") {
 		t.Errorf("missing topic: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,7 +56,7 @@ func (t *Transactor) produce(ctx context.Context, records []*kgo.Record, indexes
 }
 
 // addOffsets makes the offsets part of the transaction.
-func (t *Transactor) addOffsets(ctx context.Context, member string, generation int32, next map[int32]int64) error {
+func (t *Transactor) addOffsets(ctx context.Context, member string, generation int32, next map[place]int64) error {
 	id, epoch, err := t.client.ProducerID(ctx)
 	if err != nil {
 		return err
@@ -80,14 +81,17 @@ func (t *Transactor) addOffsets(ctx context.Context, member string, generation i
 	if t.src.name != "" {
 		req.InstanceID = &t.src.name
 	}
-	topic := kmsg.NewTxnOffsetCommitRequestTopic()
-	topic.Topic, topic.TopicID = t.src.opts.Topic, t.topicID
-	for partition, offset := range next {
+	for at, offset := range next {
 		p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
-		p.Partition, p.Offset, p.LeaderEpoch = partition, offset, -1
-		topic.Partitions = append(topic.Partitions, p)
+		p.Partition, p.Offset, p.LeaderEpoch = at.partition, offset, -1
+		i := slices.IndexFunc(req.Topics, func(t kmsg.TxnOffsetCommitRequestTopic) bool { return t.Topic == at.topic })
+		if i < 0 {
+			topic := kmsg.NewTxnOffsetCommitRequestTopic()
+			topic.Topic, topic.TopicID = at.topic, t.topicIDs[at.topic]
+			i, req.Topics = len(req.Topics), append(req.Topics, topic)
+		}
+		req.Topics[i].Partitions = append(req.Topics[i].Partitions, p)
 	}
-	req.Topics = append(req.Topics, topic)
 	if err := whileConcurrent(ctx, func() error {
 		resp, err := req.RequestWith(ctx, t.client)
 		if err != nil {
@@ -161,11 +165,11 @@ func (t *Transactor) settle(ctx context.Context) error {
 
 // happened asks the group whether a transaction has moved its offsets. Nobody else moves
 // them as long as the partitions are ours.
-func (t *Transactor) happened(ctx context.Context, next map[int32]int64) (bool, error) {
+func (t *Transactor) happened(ctx context.Context, next map[place]int64) (bool, error) {
 	var commits kadm.OffsetResponses
 	for {
 		var err error
-		commits, err = t.src.admin.FetchOffsetsForTopics(kadm.RequireStable(ctx), t.src.opts.Group, t.src.opts.Topic)
+		commits, err = t.src.admin.FetchOffsetsForTopics(kadm.RequireStable(ctx), t.src.opts.Group, t.src.opts.Topics...)
 		if err == nil {
 			break
 		}
@@ -174,10 +178,10 @@ func (t *Transactor) happened(ctx context.Context, next map[int32]int64) (bool, 
 		}
 		pause(ctx, retryAfter)
 	}
-	for partition, offset := range next {
-		o, ok := commits.Lookup(t.src.opts.Topic, partition)
+	for at, offset := range next {
+		o, ok := commits.Lookup(at.topic, at.partition)
 		if !ok || o.Err != nil {
-			return false, fmt.Errorf("look up the commit of group %s for partition %d: %w", t.src.opts.Group, partition, o.Err)
+			return false, fmt.Errorf("look up the commit of group %s for %s/%d: %w", t.src.opts.Group, at.topic, at.partition, o.Err)
 		}
 		if o.At < offset {
 			return false, nil

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -26,9 +27,9 @@ import (
 type Transactor struct {
 	src       *Source
 	out, dead SinkOptions
-	id        string // transactional; the worker's name makes it lasting
-	implicit  bool   // the broker adds the offsets to the transaction by itself (KIP-890)
-	topicID   [16]byte
+	id        string              // transactional; the worker's name makes it lasting
+	implicit  bool                // the broker adds the offsets to the transaction by itself (KIP-890)
+	topicIDs  map[string][16]byte // of the input
 	client    *kgo.Client
 	closed    atomic.Bool
 }
@@ -48,7 +49,7 @@ func OpenTransactor(ctx context.Context, src *Source, out, dead SinkOptions) (*T
 	if name == "" {
 		name = rand.Text()
 	}
-	t.id = "a3." + src.opts.Group + "." + src.opts.Topic + "." + name
+	t.id = "a3." + src.opts.Group + "." + strings.Join(src.opts.Topics, ",") + "." + name
 	limits := map[string]int32{}
 	for _, o := range []SinkOptions{out, dead} {
 		if err := o.Validate(); err != nil {
@@ -103,15 +104,18 @@ func OpenTransactor(ctx context.Context, src *Source, out, dead SinkOptions) (*T
 // brokers' default.
 const defaultBatchBytes = 1_000_012
 
-// features asks which protocol of transactions the cluster speaks, and for the id of the
-// input's topic.
+// features asks which protocol of transactions the cluster speaks, and for the ids of the
+// input's topics.
 func (t *Transactor) features(ctx context.Context, base []kgo.Opt) error {
-	return probe(ctx, t.out.Brokers, t.src.opts.Topic, base, func(ctx context.Context, admin *kadm.Client) error {
-		topics, err := admin.ListTopics(ctx, t.src.opts.Topic)
+	return probe(ctx, t.out.Brokers, t.src.opts.Topics, base, func(ctx context.Context, admin *kadm.Client) error {
+		topics, err := admin.ListTopics(ctx, t.src.opts.Topics...)
 		if err != nil {
 			return err
 		}
-		t.topicID = topics[t.src.opts.Topic].ID
+		t.topicIDs = map[string][16]byte{}
+		for _, topic := range topics {
+			t.topicIDs[topic.Topic] = topic.ID
+		}
 		versions, err := admin.ApiVersions(ctx)
 		if err != nil {
 			return err
@@ -156,13 +160,13 @@ func (t *Transactor) once(ctx context.Context, outcomes []connectors.Outcome) er
 	var records []*kgo.Record
 	var indexes []int // of outcomes, beside records
 	var live []*connectors.Delivery
-	next := map[int32]int64{}
+	next := map[place]int64{}
 	for i, o := range outcomes {
 		if o.Delivery.Taken() {
 			continue
 		}
 		live = append(live, o.Delivery)
-		next[o.Delivery.Origin.Partition] = o.Delivery.Origin.Next
+		next[placeOf(o.Delivery.Origin)] = o.Delivery.Origin.Next
 		if o.Output != nil {
 			records, indexes = append(records, t.record(&t.out, o.Output)), append(indexes, i)
 		}
@@ -175,7 +179,7 @@ func (t *Transactor) once(ctx context.Context, outcomes []connectors.Outcome) er
 			return err
 		}
 		for _, p := range s.assigned() {
-			if n, ok := next[p.id]; ok {
+			if n, ok := next[p.at]; ok {
 				p.committed = n
 			}
 		}
@@ -193,7 +197,7 @@ func (t *Transactor) record(o *SinkOptions, rec *connectors.Record) *kgo.Record 
 }
 
 // commit makes one transaction of records and offsets.
-func (t *Transactor) commit(ctx context.Context, records []*kgo.Record, indexes []int, next map[int32]int64) error {
+func (t *Transactor) commit(ctx context.Context, records []*kgo.Record, indexes []int, next map[place]int64) error {
 	member, generation := t.src.client.GroupMetadata()
 	if member == "" || generation < 0 {
 		return errAgain // between two sessions; without a member, the broker would not fence

@@ -134,7 +134,7 @@ func transactionLeftOpen(t *testing.T, b *broker) {
 	}
 	records := []*kgo.Record{{Topic: out, Value: []byte("v2")}}
 	member, generation := first.Source.client.GroupMetadata()
-	if err := errors.Join(first.produce(bounded(t), records, []int{0}), first.addOffsets(bounded(t), member, generation, map[int32]int64{0: 3})); err != nil {
+	if err := errors.Join(first.produce(bounded(t), records, []int{0}), first.addOffsets(bounded(t), member, generation, map[place]int64{{in, 0}: 3})); err != nil {
 		t.Fatal(err)
 	}
 	first.kill()

@@ -11,35 +11,35 @@ import (
 // bounds are the offsets of each partition when the source was opened: the first that
 // is still there, and the one behind the last.
 type bounds struct {
-	start, end map[int32]int64
+	start, end map[place]int64
 }
 
-// lookUp asks the brokers for the bounds of a topic.
-func lookUp(ctx context.Context, admin *kadm.Client, topic string) (bounds, error) {
-	b := bounds{start: map[int32]int64{}, end: map[int32]int64{}}
-	starts, err := admin.ListStartOffsets(ctx, topic)
+// lookUp asks the brokers for the bounds of topics.
+func lookUp(ctx context.Context, admin *kadm.Client, topics []string) (bounds, error) {
+	b := bounds{start: map[place]int64{}, end: map[place]int64{}}
+	starts, err := admin.ListStartOffsets(ctx, topics...)
 	if err == nil {
 		err = starts.Error()
 	}
 	if err != nil {
 		return b, fmt.Errorf("list the first offsets: %w", err)
 	}
-	ends, err := admin.ListEndOffsets(ctx, topic)
+	ends, err := admin.ListEndOffsets(ctx, topics...)
 	if err == nil {
 		err = ends.Error()
 	}
 	if err != nil {
 		return b, fmt.Errorf("list the last offsets: %w", err)
 	}
-	starts.Each(func(o kadm.ListedOffset) { b.start[o.Partition] = o.Offset })
-	ends.Each(func(o kadm.ListedOffset) { b.end[o.Partition] = o.Offset })
+	starts.Each(func(o kadm.ListedOffset) { b.start[place{o.Topic, o.Partition}] = o.Offset })
+	ends.Each(func(o kadm.ListedOffset) { b.end[place{o.Topic, o.Partition}] = o.Offset })
 	return b, nil
 }
 
 // reached reports whether nothing is left of a partition at the given position.
 // Offsets below the start are gone, so an emptied partition has nothing left.
-func (b bounds) reached(id int32, position int64) bool {
-	return position >= b.end[id] || b.start[id] >= b.end[id]
+func (b bounds) reached(at place, position int64) bool {
+	return position >= b.end[at] || b.start[at] >= b.end[at]
 }
 
 // finished reports whether a source that reads until the end has it: its own
@@ -47,13 +47,13 @@ func (b bounds) reached(id int32, position int64) bool {
 // those that it may have to take over from.
 func (s *Source) finished(ctx context.Context) (bool, error) {
 	s.mu.Lock()
-	joined, mine, others := s.joined, true, []int32(nil)
-	for id := range s.bounds.end {
-		p := s.parts[id]
+	joined, mine, others := s.joined, true, []place(nil)
+	for at := range s.bounds.end {
+		p := s.parts[at]
 		switch {
-		case p == nil && !s.bounds.reached(id, -1):
-			others = append(others, id)
-		case p != nil && !s.bounds.reached(id, p.position):
+		case p == nil && !s.bounds.reached(at, -1):
+			others = append(others, at)
+		case p != nil && !s.bounds.reached(at, p.position):
 			mine = false
 		}
 	}
@@ -64,13 +64,13 @@ func (s *Source) finished(ctx context.Context) (bool, error) {
 	if len(others) == 0 {
 		return true, nil
 	}
-	commits, err := s.admin.FetchOffsetsForTopics(ctx, s.opts.Group, s.opts.Topic)
+	commits, err := s.admin.FetchOffsetsForTopics(ctx, s.opts.Group, s.opts.Topics...)
 	if err != nil {
 		return false, fmt.Errorf("kafka: look up the commits of group %s: %w", s.opts.Group, err)
 	}
-	for _, id := range others {
-		o, ok := commits.Lookup(s.opts.Topic, id)
-		if !ok || o.Err != nil || !s.bounds.reached(id, o.At) {
+	for _, at := range others {
+		o, ok := commits.Lookup(at.topic, at.partition)
+		if !ok || o.Err != nil || !s.bounds.reached(at, o.At) {
 			return false, nil
 		}
 	}
@@ -85,30 +85,36 @@ func (s *Source) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offs
 	defer s.commitMu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, offset := range offsets[s.opts.Topic] {
-		p := s.parts[id]
-		if p == nil {
-			continue
-		}
-		if s.from != nil && !s.placed[id] {
-			s.placed[id] = true
-			offset = kgo.NewOffset().AtStart()
-			if next, ok := s.from[id]; ok {
-				offset = kgo.NewOffset().At(next)
-				p.floor = next
+	for topic, partitions := range offsets {
+		for id, offset := range partitions {
+			if at := (place{topic, id}); s.parts[at] != nil {
+				partitions[id] = s.begin(s.parts[at], offset)
 			}
-			offsets[s.opts.Topic][id] = offset
-		}
-		switch at := offset.EpochOffset().Offset; at {
-		case -1: // the end
-			p.position = s.bounds.end[id]
-		case -2: // the start
-			p.position = s.bounds.start[id]
-		default:
-			p.position = at
 		}
 	}
 	s.joined = true
 	s.wakePoll()
 	return offsets, nil
+}
+
+// begin returns where reading of a partition begins, and notes it: at its commit, which the
+// client found, or where the caller wants it. The caller holds commitMu and mu.
+func (s *Source) begin(p *partition, offset kgo.Offset) kgo.Offset {
+	if s.from != nil && !s.placed[p.at] {
+		s.placed[p.at] = true
+		offset = kgo.NewOffset().AtStart()
+		if next, ok := s.from[p.at]; ok {
+			offset = kgo.NewOffset().At(next)
+			p.floor = next
+		}
+	}
+	switch at := offset.EpochOffset().Offset; at {
+	case -1: // the end
+		p.position = s.bounds.end[p.at]
+	case -2: // the start
+		p.position = s.bounds.start[p.at]
+	default:
+		p.position = at
+	}
+	return offset
 }

@@ -20,7 +20,7 @@ const defaultPort = "9092"
 
 // ParseSource reads the address of an input:
 //
-//	kafka://broker[:port][,broker...]/topic?group=NAME[&start=earliest|latest][&until=end|forever]
+//	kafka://broker[:port][,broker...]/topic[,topic...]?group=NAME[&start=earliest|latest][&until=end|forever]
 //	    [&format=json|text|arrow][&protocol=classic|consumer][&instance=NAME|none][&slot_dir=DIR]
 //	    [&commit_interval=1s][&session_timeout=45s][&rebalance_timeout=1m]
 //	    [&max_unsettled=1000][&max_unsettled_bytes=67108864]
@@ -33,9 +33,11 @@ const defaultPort = "9092"
 func ParseSource(address string) (SourceOptions, error) {
 	o := DefaultSourceOptions()
 	var err error
-	if o.Brokers, o.Topic, err = parse(address, sourceParams(&o), "input", sinkParams(new(SinkOptions)), "output"); err != nil {
+	var topics string
+	if o.Brokers, topics, err = parse(address, sourceParams(&o), "input", sinkParams(new(SinkOptions)), "output"); err != nil {
 		return SourceOptions{}, err
 	}
+	o.Topics = strings.Split(topics, ",")
 	if err := o.Validate(); err != nil {
 		return SourceOptions{}, err
 	}
@@ -129,7 +131,7 @@ func parse(address string, params map[string]setter, kind string, others map[str
 		return nil, "", errors.New("a kafka:// address takes no user and password: use ?sasl=MECHANISM&user=NAME&password_file=FILE") // not repeated in the message
 	}
 	if strings.Contains(topic, "/") {
-		return fail(errors.New("one topic only: " + Prefix + "broker:9092/TOPIC"))
+		return fail(errors.New("a topic has no slash: " + Prefix + "broker:9092/TOPIC, and for an input TOPIC,TOPIC2"))
 	}
 	if brokers, err = withPorts(strings.Split(hosts, ",")); err != nil {
 		return fail(fmt.Errorf("%w: %sbroker:9092,broker2:9092/TOPIC", err, Prefix))

@@ -19,16 +19,16 @@ func TestParseSource(t *testing.T) {
 			TLS:  TLS{Enabled: true, RootCAsFile: "ca.pem", ClientCerts: []ClientCert{{CertFile: "c.pem", KeyFile: "k.pem"}}},
 			SASL: []SASL{{Mechanism: SASLScram512, Username: "u", PasswordFile: "/run/p"}},
 		},
-		Topic: "stories-in", Group: "g", Instance: "w1", SlotDir: "/run/a3", Protocol: ProtocolConsumer, Format: FormatText,
+		Topics: []string{"stories-in"}, Group: "g", Instance: "w1", SlotDir: "/run/a3", Protocol: ProtocolConsumer, Format: FormatText,
 		Start: StartLatest, Until: UntilEnd, CommitInterval: 250 * time.Millisecond,
 		SessionTimeout: 6 * time.Second, RebalanceTimeout: 7 * time.Second, MaxUnsettled: 9, MaxUnsettledBytes: 10,
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
-	got, err = ParseSource("kafka://a/t?group=g")
+	got, err = ParseSource("kafka://a/t,u?group=g")
 	want = DefaultSourceOptions()
-	want.Brokers, want.Topic, want.Group = []string{"a:9092"}, "t", "g"
+	want.Brokers, want.Topics, want.Group = []string{"a:9092"}, []string{"t", "u"}, "g"
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("defaults: got %+v, %v", got, err)
 	}
@@ -54,7 +54,7 @@ func TestParseErrorsSayWhatToDo(t *testing.T) {
 		{source, "kafka://a:9092?group=g", "the topic is missing"},
 		{source, "kafka:///t?group=g", "a broker is empty"},
 		{source, "kafka://a,,b/t?group=g", "a broker is empty"},
-		{source, "kafka://a/t/u?group=g", "one topic only"},
+		{source, "kafka://a/t/u?group=g", "a topic has no slash"},
 		{source, "kafka://a/t u?group=g", "letters, digits"},
 		{source, "kafka://a/..?group=g", "letters, digits"},
 		{source, "kafka://a b/t?group=g", "must be host:port"},
@@ -89,6 +89,9 @@ func TestParseErrorsSayWhatToDo(t *testing.T) {
 		{source, "kafka://a/t?group=g&max_message_bytes=5000", "is for an output, not for an input"},
 		{sink, "kafka://a/t?group=g", "is for an input, not for an output"},
 		{sink, "kafka://a/t?max_message_bytes=99999999999", "not a whole number in range"},
+		{source, "kafka://a/t,,u?group=g", "topic is missing"},
+		{source, "kafka://a/t,u,t?group=g", "topic t is named twice"},
+		{sink, "kafka://a/t,u", `topic "t,u"`},
 		{sink, "kafka://a/t?format=text", `"text" is not one of arrow, json`},
 		{sink, "kafka://a/t?max_message_bytes=5", "between 1 KiB and 100 MiB"},
 		{sink, "kafka://a/t?delivery_timeout=1ms", "between 1s and 24h"},
@@ -128,7 +131,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if o, err := ParseSource(s); err == nil && (o.Validate() != nil || o.Group == "" || o.Topic == "" || len(o.Brokers) == 0) {
+		if o, err := ParseSource(s); err == nil && (o.Validate() != nil || o.Group == "" || len(o.Topics) == 0 || len(o.Brokers) == 0) {
 			t.Errorf("%q gives %+v", s, o)
 		}
 		if o, err := ParseSink(s); err == nil && (o.Validate() != nil || o.Topic == "" || len(o.Brokers) == 0) {

@@ -27,13 +27,10 @@ type sourceYAML struct {
 // toYAML is the form of options that a configuration shows.
 func (o SourceOptions) toYAML() sourceYAML {
 	y := sourceYAML{
-		Cluster: o.Cluster, Group: o.Group, Instance: o.Instance, SlotDir: o.SlotDir,
+		Cluster: o.Cluster, Topics: o.Topics, Group: o.Group, Instance: o.Instance, SlotDir: o.SlotDir,
 		Protocol: word(protocols, o.Protocol), Start: word(starts, o.Start), Until: word(untils, o.Until), Format: word(formats, o.Format),
 		CommitInterval: o.CommitInterval.String(), SessionTimeout: o.SessionTimeout.String(), RebalanceTimeout: o.RebalanceTimeout.String(),
 		MaxUnsettled: o.MaxUnsettled, MaxUnsettledBytes: o.MaxUnsettledBytes,
-	}
-	if o.Topic != "" {
-		y.Topics = []string{o.Topic}
 	}
 	return y
 }
@@ -49,15 +46,8 @@ func (o *SourceOptions) UnmarshalYAML(unmarshal func(any) error) error {
 		return err
 	}
 	out := SourceOptions{
-		Cluster: y.Cluster, Group: y.Group, Instance: y.Instance, SlotDir: y.SlotDir,
+		Cluster: y.Cluster, Topics: y.Topics, Group: y.Group, Instance: y.Instance, SlotDir: y.SlotDir,
 		MaxUnsettled: y.MaxUnsettled, MaxUnsettledBytes: y.MaxUnsettledBytes,
-	}
-	switch len(y.Topics) {
-	case 0:
-	case 1:
-		out.Topic = y.Topics[0]
-	default:
-		return errors.New("kafka: topics: one topic only: a job reads one, start another job for another")
 	}
 	err := errors.Join(
 		in("group_protocol", choice(&out.Protocol, protocols)(y.Protocol)),

@@ -12,7 +12,7 @@ import (
 const inputYAML = `
 seed_brokers: [a, "b:9"]
 client_id: c
-topics: [stories-in]
+topics: [stories-in, poems-in]
 consumer_group: g
 instance_id: w1
 group_protocol: consumer
@@ -45,7 +45,7 @@ func TestInputFromYAML(t *testing.T) {
 			TLS:  TLS{Enabled: true, RootCAsFile: "ca.pem", ClientCerts: []ClientCert{{CertFile: "c.pem", KeyFile: "k.pem"}}},
 			SASL: []SASL{{Mechanism: SASLScram512, Username: "u", Password: "hunter2"}},
 		},
-		Topic: "stories-in", Group: "g", Instance: "w1", Protocol: ProtocolConsumer, Format: FormatText,
+		Topics: []string{"stories-in", "poems-in"}, Group: "g", Instance: "w1", Protocol: ProtocolConsumer, Format: FormatText,
 		Start: StartLatest, Until: UntilEnd, CommitInterval: 250 * time.Millisecond,
 		SessionTimeout: 6 * time.Second, RebalanceTimeout: 7 * time.Second, MaxUnsettled: 9, MaxUnsettledBytes: 10,
 	}
@@ -90,7 +90,7 @@ func TestOutputFromYAML(t *testing.T) {
 func TestYAMLErrorsSayWhatToDo(t *testing.T) {
 	for text, want := range map[string]string{
 		"input: {seed_brokers: [a], topics: [t], consumer_group: g, comit_period: 1s}":      "comit_period",
-		"input: {seed_brokers: [a], topics: [t, u], consumer_group: g}":                     "one topic only",
+		"input: {seed_brokers: [a], topics: [t, t], consumer_group: g}":                     "topic t is named twice",
 		"input: {seed_brokers: [a], consumer_group: g}":                                     "the topic is missing",
 		"input: {seed_brokers: [a], topics: [t]}":                                           "consumer group is missing",
 		"input: {topics: [t], consumer_group: g}":                                           "no broker",

@@ -103,7 +103,7 @@ func openDrySource(ctx context.Context, env *Env, c *config.Config) (connectors.
 	if err != nil {
 		return nil, "", err
 	}
-	text := fmt.Sprintf("topic %s, %s; group %s is %s behind", o.Topic, plural(partitions, "partition"), o.Group, plural(int(behind), "record"))
+	text := fmt.Sprintf("%s, %s; group %s is %s behind", o.Named(), plural(partitions, "partition"), o.Group, plural(int(behind), "record"))
 	o.Group += dryGroup
 	o.Instance, o.Until = kafka.InstanceNone, kafka.UntilEnd
 	src, err := kafka.OpenSource(ctx, o)

@@ -69,7 +69,7 @@ type onEmbedded struct {
 
 func (e *onEmbedded) source(topic string) *kafka.SourceOptions {
 	o := kafka.DefaultSourceOptions()
-	o.Brokers, o.Topic, o.Group, o.Until = []string{e.broker.Addr()}, topic, "a3", kafka.UntilEnd
+	o.Brokers, o.Topics, o.Group, o.Until = []string{e.broker.Addr()}, []string{topic}, "a3", kafka.UntilEnd
 	if e.config.Delivery.Journal == "" {
 		o.Instance = kafka.InstanceNone // else the journal is found by the name
 	}

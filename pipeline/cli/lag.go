@@ -14,18 +14,24 @@ const lagEvery = 5 * time.Second
 // lagWatch tells the metrics which partitions this worker has, and how far behind it is.
 type lagWatch struct {
 	*watch
-	topic string
+	input string        // for people
 	moved chan struct{} // a token: partitions came or went
-	known map[int32]bool
+	known map[partition]bool
 
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
+// partition is one whose lag is told.
+type partition struct {
+	topic string
+	id    int32
+}
+
 // newLagWatch returns a watch for a source that is yet to be opened: the options tell it of
 // rebalances.
 func newLagWatch(w *watch, o *kafka.SourceOptions) *lagWatch {
-	l := &lagWatch{watch: w, topic: o.Topic, moved: make(chan struct{}, 1), known: map[int32]bool{}}
+	l := &lagWatch{watch: w, input: o.Named(), moved: make(chan struct{}, 1), known: map[partition]bool{}}
 	o.OnRebalance = func() {
 		w.metrics.Rebalanced()
 		select {
@@ -56,7 +62,7 @@ func (l *lagWatch) follow(src *kafka.Source) {
 }
 
 func (l *lagWatch) look(ctx context.Context, src *kafka.Source) {
-	n := len(src.Partitions())
+	n := src.Partitions()
 	l.metrics.Assigned(n)
 	if n > 0 {
 		l.health.Met(partitionsAssigned)
@@ -64,20 +70,21 @@ func (l *lagWatch) look(ctx context.Context, src *kafka.Source) {
 	lag, err := src.Lag(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			l.logger.Warn("the lag is not known", "topic", l.topic, "error", err)
+			l.logger.Warn("the lag is not known", "input", l.input, "error", err)
 		}
 		return
 	}
-	for id := range l.known {
-		if _, still := lag[id]; !still {
-			l.metrics.Unassigned(l.topic, id)
-			delete(l.known, id)
+	now := make(map[partition]bool, len(lag))
+	for _, p := range lag {
+		now[partition{p.Topic, p.Partition}] = true
+		l.metrics.Lag(p.Topic, p.Partition, p.Records)
+	}
+	for p := range l.known {
+		if !now[p] {
+			l.metrics.Unassigned(p.topic, p.id)
 		}
 	}
-	for id, records := range lag {
-		l.known[id] = true
-		l.metrics.Lag(l.topic, id, records)
-	}
+	l.known = now
 }
 
 // close ends the watch.

@@ -72,7 +72,7 @@ func trainTelling(ctx context.Context, env *Env, c *config.Config, stepped func(
 	threads := threadCount(c.Compute)
 	amount := fmt.Sprintf("%d documents, %d tokens", corpus.Len(), corpus.Tokens())
 	if c.Input.Kafka != nil {
-		amount = fmt.Sprintf("topic %s, %s held out", c.Input.Kafka.Topic, plural(corpus.Len(), "document"))
+		amount = fmt.Sprintf("%s, %s held out", c.Input.Kafka.Named(), plural(corpus.Len(), "document"))
 	}
 	env.tell(slog.LevelInfo, "%s, vocabulary %d, CPU level %s, compute %s, %d threads", amount, tok.Vocab(), k.Level(), compute, threads)
 	w.metrics.Running(telemetry.Run{Job: c.Job.Name(), Version: version(), CPU: string(k.Level()), Compute: string(compute)})

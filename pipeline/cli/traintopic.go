@@ -20,7 +20,7 @@ import (
 	"github.com/any-order/a3/pipeline/training"
 )
 
-// topic is a topic of Kafka that a run learns from.
+// topic are topics of Kafka that a run learns from.
 type topic struct {
 	watch *watch
 	opts  kafka.SourceOptions
@@ -28,8 +28,8 @@ type topic struct {
 
 var _ training.Topic = (*topic)(nil)
 
-// Name implements training.Topic.
-func (t *topic) Name() string { return t.opts.Topic }
+// Names implements training.Topic.
+func (t *topic) Names() []string { return t.opts.Topics }
 
 // Begin implements training.Topic.
 func (t *topic) Begin(ctx context.Context) ([]connectors.Origin, error) {
@@ -82,7 +82,7 @@ func heldOutOfTopic(ctx context.Context, env *Env, c *config.Config) ([]training
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		texts, err := sampleTopic(ctx, env, c)
 		if err == nil && len(texts) == 0 {
-			env.tell(slog.LevelWarn, "topic %s holds no document of the held-out share yet: there are no held-out losses", c.Input.Kafka.Topic)
+			env.tell(slog.LevelWarn, "no document of the held-out share is in %s yet: there are no held-out losses", c.Input.Kafka.Named())
 		}
 		if err == nil {
 			err = writeTexts(path, texts)

@@ -52,6 +52,7 @@ curriculum:
 
 // chunk names a chunk of a document of a topic.
 type chunk struct {
+	topic     string
 	partition int32
 	offset    int64
 	chunk     int
@@ -74,7 +75,7 @@ func recorded(t *testing.T, dir string, steps int) (chunks map[chunk]int, whole 
 		}
 		for i := range batch.Segments() {
 			row := batch.Row(i)
-			chunks[chunk{row.Partition, row.Offset, row.Chunk}]++
+			chunks[chunk{row.Stream, row.Partition, row.Offset, row.Chunk}]++
 			if row.Last {
 				if whole[row.Partition] == nil {
 					whole[row.Partition] = map[int64]bool{}
@@ -237,8 +238,47 @@ func TestTrainToTheEndOfTopic(t *testing.T) {
 
 	other := b.topic(t, 1)
 	r := run(t, nil, append(job[:len(job)-1:len(job)-1], b.address(other)+"?group=train&until=end")...)
-	if want := "was not trained on the topic " + other; r.code != cli.ExitUsage || !strings.Contains(r.stderr, want) {
+	if want := "was trained on " + topic + ", not on " + other; r.code != cli.ExitUsage || !strings.Contains(r.stderr, want) {
 		t.Errorf("exit code %d, want %s\n%s", r.code, want, r.stderr)
+	}
+}
+
+// A run learns from several topics: the manifest has the offsets of each, and a run that
+// goes on, goes on in each.
+func TestTrainOnTwoTopics(t *testing.T) {
+	b, dir := newBroker(t), t.TempDir()
+	topics := []string{b.topic(t, 2), b.topic(t, 1)}
+	config := streamRun(t, dir, 1000)
+	out, recording := filepath.Join(dir, "run"), filepath.Join(dir, "batches")
+	held := writeFile(t, filepath.Join(dir, "held.jsonl"), `{"text": "A held-out text."}`+"\n")
+	job := []string{"train", "--config", config, "--init", tinyModel(t), "-o", out, "--record", recording, "--held-out-file", held,
+		b.address(topics[0]) + "," + topics[1] + "?group=train&until=end"}
+	for fed := range 2 {
+		b.feed(t, topics[0], 100*fed, 100*fed+50)
+		b.feed(t, topics[1], 100*fed+50, 100*(fed+1))
+		if r := run(t, nil, job...); r.code != cli.ExitOK {
+			t.Fatalf("exit code %d\n%s", r.code, r.stderr)
+		}
+	}
+	last, _, err := checkpoint.Latest(t.Context(), out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer last.Close()
+	chunks, _ := recorded(t, recording, int(last.Manifest.Step))
+	trained := map[string]bool{}
+	for c, n := range chunks {
+		if trained[fmt.Sprintf("%s/%d@%d", c.topic, c.partition, c.offset)] = true; n != 1 {
+			t.Errorf("%+v was trained %d times", c, n)
+		}
+	}
+	for _, topic := range topics {
+		for _, rec := range b.consume(t, topic, 100) {
+			next, bad := last.Manifest.Offsets[fmt.Sprintf("%s/%d", topic, rec.Partition)], strings.HasPrefix(string(rec.Value), `{"id": "bad"`)
+			if at := fmt.Sprintf("%s/%d@%d", topic, rec.Partition, rec.Offset); trained[at] == bad || !bad && rec.Offset >= next {
+				t.Errorf("%s of a run up to %d: trained %v", at, next, trained[at])
+			}
+		}
 	}
 }
 

@@ -211,7 +211,7 @@ func TestKubernetes(t *testing.T) {
 		t.Errorf("what is scaled is %+v", ref)
 	}
 	in, trigger := c.Input.Kafka, scaler.Triggers[0]
-	if trigger.Type != "kafka" || trigger.Metadata["consumerGroup"] != in.Group || trigger.Metadata["topic"] != in.Topic ||
+	if trigger.Type != "kafka" || trigger.Metadata["consumerGroup"] != in.Group || trigger.Metadata["topic"] != in.Topics[0] ||
 		trigger.Metadata["bootstrapServers"] != strings.Join(in.Brokers, ",") {
 		t.Errorf("scaled by %+v, but the input is %+v", trigger, in)
 	}

@@ -66,7 +66,7 @@ func (r *rig) feed(n int) (values []string) {
 func (r *rig) pipeline(ctx context.Context, job pipeline.Job, exactlyOnce bool) (counts pipeline.Counts, err error) {
 	cluster := kafka.Cluster{Brokers: []string{rigAddr}, ClientID: "rig", Client: []kgo.Opt{r.dialer}}
 	in := kafka.DefaultSourceOptions()
-	in.Cluster, in.Topic, in.Group, in.Instance, in.Until = cluster, "in", "g", kafka.InstanceNone, kafka.UntilEnd
+	in.Cluster, in.Topics, in.Group, in.Instance, in.Until = cluster, []string{"in"}, "g", kafka.InstanceNone, kafka.UntilEnd
 	in.Format = r.format
 	src, err := kafka.OpenSource(ctx, in)
 	if err != nil {

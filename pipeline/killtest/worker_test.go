@@ -109,7 +109,7 @@ func (w *worker) run() (err error) {
 	}
 	cluster := kafka.Cluster{Brokers: w.Brokers, ClientID: "killtest", Client: []kgo.Opt{kgo.WithHooks(w), kgo.MetadataMinAge(50 * time.Millisecond)}}
 	in := kafka.DefaultSourceOptions()
-	in.Cluster, in.Topic, in.Group, in.SlotDir = cluster, w.In, "group of "+w.In, w.Dir
+	in.Cluster, in.Topics, in.Group, in.SlotDir = cluster, []string{w.In}, "group of "+w.In, w.Dir
 	in.SessionTimeout, in.RebalanceTimeout, in.CommitInterval = w.SessionTimeout, 2*w.SessionTimeout, 20*time.Millisecond
 	src, err := kafka.OpenSource(ctx, in)
 	if err != nil {

@@ -53,7 +53,7 @@ func (r *run) card() string {
 // amount is the tokens of a corpus in words; those of a topic are in the history.
 func (r *run) amount() string {
 	if r.Topic != nil {
-		return " of the topic " + r.Topic.Name()
+		return " of the topic " + strings.Join(r.Topic.Names(), ", ")
 	}
 	return fmt.Sprintf(" (%d tokens)", r.training.Tokens())
 }

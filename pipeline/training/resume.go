@@ -63,8 +63,9 @@ func (r *run) mismatch(c *checkpoint.Checkpoint) string {
 		return "was trained with other settings: " + list(changed) + "; resume with those"
 	case !bytes.Equal(c.Tokenizer, r.tokenizer):
 		return "has another tokenizer; leave --tokenizer out to resume with its own"
-	case r.Topic != nil && r.ReplayOf == "" && (len(r.state.Marks) == 0 || r.state.Marks[0].Stream != r.Topic.Name()):
-		return fmt.Sprintf("was not trained on the topic %s; resume with what it was trained on", r.Topic.Name())
+	case r.Topic != nil && r.ReplayOf == "" && !slices.Equal(r.state.streams(), slices.Sorted(slices.Values(r.Topic.Names()))):
+		return fmt.Sprintf("was trained on %s, not on %s; resume with what it was trained on",
+			orNone(strings.Join(r.state.streams(), ", ")), strings.Join(r.Topic.Names(), ", "))
 	case r.Topic != nil && r.state.Held != r.held.Digest():
 		return fmt.Sprintf("was measured on other held-out documents (digest %016x, now %016x); resume with the same ones", r.state.Held, r.held.Digest())
 	case r.Topic == nil && r.ReplayOf == "" && r.state.Corpus != r.training.Digest():

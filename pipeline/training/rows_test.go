@@ -50,7 +50,7 @@ func newParcels(t *testing.T, docs []string) *parcels {
 	return p
 }
 
-func (p *parcels) Name() string { return "stories" }
+func (p *parcels) Names() []string { return []string{"stories"} }
 
 func (p *parcels) Begin(context.Context) ([]connectors.Origin, error) {
 	return []connectors.Origin{{Stream: "stories"}}, nil

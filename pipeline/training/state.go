@@ -2,6 +2,7 @@ package training
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/any-order/a3/batching"
 	"github.com/any-order/a3/core/checkpoint"
@@ -23,6 +24,16 @@ type state struct {
 	// Of a run that learns from a topic:
 	Documents int    `json:"documents,omitempty"`          // trained to their ends
 	Held      uint64 `json:"held_digest,string,omitempty"` // Corpus.Digest of the held-out ones
+}
+
+// streams returns the topics that the run stands in, in order.
+func (s *state) streams() []string {
+	var names []string
+	for _, m := range s.Marks {
+		names = append(names, m.Stream)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // course returns the curriculum with the stages that have ended.

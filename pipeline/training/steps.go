@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ func (r *run) beginStream(ctx context.Context) error {
 		return err
 	}
 	if len(from) == 0 {
-		return fmt.Errorf("topic %s has no partitions", r.Topic.Name())
+		return fmt.Errorf("%s: no partitions", strings.Join(r.Topic.Names(), ", "))
 	}
 	for _, o := range from {
 		r.state.Marks = append(r.state.Marks, batching.Mark{Stream: o.Stream, Partition: o.Partition, Next: o.Next})

@@ -14,14 +14,15 @@ import (
 	"github.com/any-order/a3/tokenize"
 )
 
-// Topic is where documents arrive that a run learns from as they come, each once.
+// Topic is where documents arrive that a run learns from as they come, each once: one topic
+// or several.
 //
 // The checkpoint says how far the run has come, and begins with one before the first
 // step: what the broker remembers is for people who look at the lag. It is told of
 // documents that were trained, not of those that were read.
 type Topic interface {
-	// Name is the Origin.Stream of the documents.
-	Name() string
+	// Names are the Origin.Stream of the documents.
+	Names() []string
 	// Begin returns where a new run begins in each partition.
 	Begin(ctx context.Context) ([]connectors.Origin, error)
 	// Open opens the source. Each partition begins at its origin's Next, a partition that

@@ -25,7 +25,7 @@ type rebalanced struct {
 	settled map[int64]bool
 }
 
-func (r *rebalanced) Name() string { return "stories" }
+func (r *rebalanced) Names() []string { return []string{"stories"} }
 
 func (r *rebalanced) Begin(context.Context) ([]connectors.Origin, error) {
 	return []connectors.Origin{{Stream: "stories", Next: 3}}, nil

@@ -44,7 +44,7 @@ func TestBroker(t *testing.T) {
 	}
 	for addr, want := range map[string]int{first.Addr(): 1, second.Addr(): 0} {
 		in := kafka.DefaultSourceOptions()
-		in.Brokers, in.Topic, in.Group, in.Instance, in.Until = []string{addr}, "t", "g", kafka.InstanceNone, kafka.UntilEnd
+		in.Brokers, in.Topics, in.Group, in.Instance, in.Until = []string{addr}, []string{"t"}, "g", kafka.InstanceNone, kafka.UntilEnd
 		src, err := kafka.OpenSource(ctx, in)
 		if err != nil {
 			t.Fatal(err)
