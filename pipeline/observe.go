@@ -18,6 +18,36 @@ const (
 	StageDeadLetters Stage = "dead_letters"
 )
 
+// Fate is what became of a document, by its name in metrics. Each document has one.
+type Fate string
+
+// The fates.
+const (
+	FateWritten   Fate = "written"   // computed, and its result is out
+	FateRecalled  Fate = "recalled"  // its result, which is out, was found in the journal
+	FateUnchanged Fate = "unchanged" // nothing was to be done: it is out as it was
+	FateFailed    Fate = "failed"    // it is in the dead letters
+	FateDropped   Fate = "dropped"   // a tombstone without a key, or a record without rows
+	FateTaken     Fate = "taken"     // its partition went to another worker, which does it
+)
+
+// fate is what became of an item that was delivered.
+func (i *Item) fate() Fate {
+	switch {
+	case !i.settled:
+		return FateTaken
+	case i.Err != nil:
+		return FateFailed
+	case i.Note.Dropped:
+		return FateDropped
+	case i.Note.Recalled:
+		return FateRecalled
+	case i.Note.Unchanged:
+		return FateUnchanged
+	}
+	return FateWritten
+}
+
 // Observer is told what passes through the stages, for metrics. It is called by several
 // goroutines, in the middle of their work: it must not block.
 type Observer interface {
@@ -26,8 +56,9 @@ type Observer interface {
 	// Left is told of records that left a stage: passed on, failed in it, or dropped.
 	// took is how long they were in it, or how long the call was that dealt with them.
 	Left(stage Stage, out, failed, dropped int, took time.Duration)
-	// Done is told what a job counted for a record that is settled.
-	Done(Note)
+	// Done is told of each document in the end: what became of it, and what the job counted
+	// for it. One that was taken counts where it is done again.
+	Done(Fate, Note)
 }
 
 // unobserved is the Observer of a run that has none.
@@ -35,7 +66,7 @@ type unobserved struct{}
 
 func (unobserved) Entered(Stage, int)                       {}
 func (unobserved) Left(Stage, int, int, int, time.Duration) {}
-func (unobserved) Done(Note)                                {}
+func (unobserved) Done(Fate, Note)                          {}
 
 func (r *runner) observeRead(batch []connectors.Delivery, took time.Duration) {
 	if len(batch) == 0 {
@@ -73,10 +104,10 @@ func (r *runner) left(stage Stage, item *Item) {
 func (r *runner) observeDelivery(batch []*Item, took time.Duration) {
 	var written, failed, taken, letters int
 	for _, item := range batch {
+		r.options.Observer.Done(item.fate(), item.Note)
 		switch {
 		case !item.settled:
 			taken++
-			continue
 		case item.Err != nil:
 			letters++
 			if item.stage == StageWrite {
@@ -85,7 +116,6 @@ func (r *runner) observeDelivery(batch []*Item, took time.Duration) {
 		case item.written():
 			written++
 		}
-		r.options.Observer.Done(item.Note)
 	}
 	if n := written + failed + taken; n > 0 {
 		r.options.Observer.Entered(StageWrite, n)

@@ -20,6 +20,7 @@ type tally struct {
 	mu     sync.Mutex
 	stages map[pipeline.Stage]passed // mu
 	notes  pipeline.Note             // mu: sums
+	fates  map[pipeline.Fate]int     // mu
 }
 
 func (o *tally) Entered(stage pipeline.Stage, n int) {
@@ -40,9 +41,10 @@ func (o *tally) Left(stage pipeline.Stage, out, failed, dropped int, took time.D
 	}
 }
 
-func (o *tally) Done(n pipeline.Note) {
+func (o *tally) Done(fate pipeline.Fate, n pipeline.Note) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.fates[fate]++
 	o.notes.Tokens += n.Tokens
 	o.notes.ModelCalls += n.ModelCalls
 }
@@ -67,7 +69,7 @@ func TestObserver(t *testing.T) {
 		return nil
 	}
 	o := options(16, 4)
-	got := &tally{stages: map[pipeline.Stage]passed{}}
+	got := &tally{stages: map[pipeline.Stage]passed{}, fates: map[pipeline.Fate]int{}}
 	o.Observer = got
 	counts, err := pipeline.Run(bounded(t), nil, memory.FromSlice("s", recs), &fakeJob{}, sink, memory.NewSink(), o)
 	if err != nil {
@@ -83,8 +85,34 @@ func TestObserver(t *testing.T) {
 	if !maps.Equal(got.stages, want) {
 		t.Errorf("told %v\nwant %v", got.stages, want)
 	}
+	fates := map[pipeline.Fate]int{pipeline.FateWritten: 14, pipeline.FateUnchanged: 1, pipeline.FateFailed: 4, pipeline.FateDropped: 1}
+	if !maps.Equal(got.fates, fates) {
+		t.Errorf("fates %v, want %v", got.fates, fates)
+	}
 	if got.notes.Tokens != counts.Tokens || got.notes.ModelCalls != counts.ModelCalls || counts.Tokens != 32 {
 		t.Errorf("told %+v, counted %+v", got.notes, counts)
+	}
+}
+
+// What was taken by another worker, and what the journal knew, is told as such.
+func TestFates(t *testing.T) {
+	dir := t.TempDir()
+	for life, want := range []map[pipeline.Fate]int{
+		{pipeline.FateWritten: 3, pipeline.FateTaken: 1},
+		{pipeline.FateRecalled: 3, pipeline.FateTaken: 1},
+	} {
+		j := openJournal(t, dir)
+		o := journaled(j, "run")
+		got := &tally{stages: map[pipeline.Stage]passed{}, fates: map[pipeline.Fate]int{}}
+		o.Observer = got
+		src := taken{memory.FromSlice("s", texts("0", "1", "gone", "3")), []string{"gone"}}
+		counts, err := pipeline.Run(bounded(t), nil, src, &fakeJob{}, memory.NewSink(), memory.NewSink(), o)
+		if err := errors.Join(err, j.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(got.fates, want) || counts.Recalled != want[pipeline.FateRecalled] || counts.Taken != 1 || counts.Written != 3 {
+			t.Errorf("life %d: fates %v, want %v; counts %+v", life, got.fates, want, counts)
+		}
 	}
 }
 

@@ -306,23 +306,22 @@ func withoutOutput(batch []*Item) []connectors.Origin {
 func (r *runner) count(item *Item) {
 	c := &r.counts
 	c.Read++
-	if !item.settled {
+	switch item.fate() {
+	case FateTaken:
 		c.Taken++
 		return
-	}
-	switch {
-	case item.Err != nil:
+	case FateFailed:
 		c.Failed++
-	case item.Note.Dropped:
+	case FateDropped:
 		c.Dropped++
-	default:
+	case FateRecalled:
+		c.Recalled++
 		c.Written++
-		if item.Note.Unchanged {
-			c.Unchanged++
-		}
-		if item.Note.Recalled {
-			c.Recalled++
-		}
+	case FateUnchanged:
+		c.Unchanged++
+		c.Written++
+	case FateWritten:
+		c.Written++
 	}
 	c.Tokens += item.Note.Tokens
 	c.ModelCalls += item.Note.ModelCalls

@@ -158,8 +158,12 @@ func (o observer) Left(stage pipeline.Stage, out, failed, dropped int, took time
 }
 
 // Done implements pipeline.Observer.
-func (o observer) Done(n pipeline.Note) {
-	if n.Recalled {
+func (o observer) Done(fate pipeline.Fate, n pipeline.Note) {
+	o.Document(string(fate))
+	switch fate {
+	case pipeline.FateTaken:
+		return
+	case pipeline.FateRecalled:
 		o.Tokens("recalled", n.Tokens)
 		return
 	}

@@ -93,6 +93,8 @@ func TestWatchedJob(t *testing.T) {
 		`a3_stage_out_total{stage="compute"}`:             8,
 		`a3_stage_out_total{stage="write"}`:               8,
 		`a3_stage_out_total{stage="dead_letters"}`:        1,
+		`a3_documents_total{fate="written"}`:              8,
+		`a3_documents_total{fate="failed"}`:               1,
 		`a3_stage_latency_seconds_count{stage="compute"}`: 8,
 		`a3_batch_size_sum`:                               8,
 		`a3_plugin_restarts_total{plugin="confidence"}`:   0,

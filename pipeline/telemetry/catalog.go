@@ -28,6 +28,7 @@ const (
 	stageErrors      = "a3_stage_errors_total"
 	stageDropped     = "a3_stage_dropped_total"
 	stageLatency     = "a3_stage_latency_seconds"
+	documents        = "a3_documents_total"
 	tokens           = "a3_tokens_total"
 	modelCalls       = "a3_model_calls_total"
 	batchSize        = "a3_batch_size"
@@ -55,6 +56,7 @@ func Catalog() []Definition {
 		{Name: stageErrors, Kind: Counter, Labels: []string{"stage"}, Help: "records that failed in a stage, and go to the dead letters"},
 		{Name: stageDropped, Kind: Counter, Labels: []string{"stage"}, Help: "records that end in a stage without an output: tombstones, and records that another worker took over"},
 		{Name: stageLatency, Kind: Histogram, Labels: []string{"stage"}, Buckets: seconds, Help: "from entering a stage to leaving it; of read, prepare and write that of a call"},
+		{Name: documents, Kind: Counter, Labels: []string{"fate"}, Help: "documents by what became of them, each once: written, recalled (found in the journal, and written), unchanged, failed, dropped, taken (left to another worker, which took the partition)"},
 		{Name: tokens, Kind: Counter, Labels: []string{"phase"}, Help: "tokens by what became of them: given (context), filled, scored, recalled (found in the journal), trained"},
 		{Name: modelCalls, Kind: Counter, Help: "calls of the model that records took part in, counted for each record"},
 		{Name: batchSize, Kind: Histogram, Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, 256}, Help: "documents in a batch"},

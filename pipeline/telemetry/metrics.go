@@ -86,6 +86,9 @@ func (m *Metrics) Left(stage string, out, failed, dropped int, took time.Duratio
 	m.histograms[stageLatency].WithLabelValues(stage).Observe(took.Seconds())
 }
 
+// Document is told what became of a document.
+func (m *Metrics) Document(fate string) { m.counters[documents].WithLabelValues(fate).Inc() }
+
 // Tokens is told of tokens in a phase: given, filled, scored or trained.
 func (m *Metrics) Tokens(phase string, n int) {
 	m.counters[tokens].WithLabelValues(phase).Add(float64(n))

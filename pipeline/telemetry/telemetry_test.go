@@ -59,6 +59,7 @@ func tell(m *telemetry.Metrics) {
 	m.Running(telemetry.Run{Job: "infill", Model: "abc"})
 	m.Entered("compute", 3)
 	m.Left("compute", 1, 1, 1, 20*time.Millisecond)
+	m.Document("written")
 	m.Tokens("filled", 7)
 	m.ModelCalls(4)
 	m.Batch(16, 0.5)
@@ -86,6 +87,7 @@ func TestMetrics(t *testing.T) {
 		`a3_stage_dropped_total{stage="compute"} 1`,
 		`a3_stage_latency_seconds_bucket{stage="compute",le="0.1"} 1`,
 		`a3_stage_latency_seconds_bucket{stage="compute",le="0.01"} 0`,
+		`a3_documents_total{fate="written"} 1`,
 		`a3_tokens_total{phase="filled"} 7`,
 		`a3_tokens_total{phase="trained"} 100`,
 		`a3_model_calls_total 4`,
