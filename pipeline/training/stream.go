@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,6 +63,7 @@ type stream struct {
 
 	ready []connectors.Delivery
 	docs  []batching.Document // of the last record read, to be trained
+	ids   []int32             // scratch
 	next  map[position]place
 
 	mu        sync.Mutex
@@ -131,7 +133,8 @@ func (s *stream) take(d connectors.Delivery) error {
 		d.Settle(nil)
 		return nil
 	}
-	for _, row := range unpack(d) {
+	rows := unpack(d)
+	for _, row := range rows {
 		if d.Origin.Offset == was.next && row.Origin.Row > 0 && row.Origin.Row <= was.rows {
 			continue // trained before this run began
 		}
@@ -142,7 +145,12 @@ func (s *stream) take(d connectors.Delivery) error {
 			}
 			continue
 		}
-		doc := document(text, s.enc.AppendDocument(nil, text.Text))
+		s.ids = s.enc.AppendDocument(s.ids[:0], text.Text)
+		ids := s.ids
+		if len(rows) > 1 { // else it is out before the next one is made
+			ids = slices.Clone(ids)
+		}
+		doc := document(text, ids)
 		if s.holds(doc) {
 			continue
 		}

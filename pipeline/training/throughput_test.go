@@ -125,7 +125,7 @@ func newWorkload(tb testing.TB, documents int, partitions int32) *workload {
 		}
 	}
 	w.opts = kafka.DefaultSourceOptions()
-	w.opts.Brokers, w.opts.Topic, w.opts.Instance = addrs, name, kafka.InstanceNone
+	w.opts.Brokers, w.opts.Topics, w.opts.Instance = addrs, []string{name}, kafka.InstanceNone
 	w.opts.MaxUnsettled, w.opts.MaxUnsettledBytes = 10*MaxUntrained, math.MaxInt64 // as a3 train has it
 	return w
 }
