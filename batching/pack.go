@@ -56,6 +56,7 @@ func (p *packer) batch(ctx context.Context) (*TrainingBatch, error) {
 	step := p.cursor.Step
 	stage, _, mixture := p.course.At(step)
 	rows, used := 0, 0
+	p.reserve()
 	for {
 		err := p.fetch(ctx)
 		if errors.Is(err, io.EOF) && rows > 0 {
@@ -85,6 +86,14 @@ func (p *packer) batch(ctx context.Context) (*TrainingBatch, error) {
 		return nil, fmt.Errorf("batch of step %d: %w", step, err)
 	}
 	return batch, nil
+}
+
+// reserve makes room for a full batch at once, unless that is a lot: the buffers would grow
+// to it by doubling, and be cleared and copied each time.
+func (p *packer) reserve() {
+	for _, column := range []int{trainTokens, trainGroup, trainWeight} {
+		p.builder.Field(column).(*array.ListBuilder).ValueBuilder().Reserve(min(p.recipe.Budget, 1<<18))
+	}
 }
 
 // fetch makes p.chunk name a chunk to pack.

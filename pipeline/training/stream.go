@@ -37,8 +37,8 @@ type Topic interface {
 // right all the same.
 const MaxUntrained = 100_000
 
-// readAhead is the most documents that are held as text.
-const readAhead = 64
+// readAhead is the most records that are read at a time.
+const readAhead = 32
 
 // closeTimeout bounds the last acknowledgement.
 const closeTimeout = 30 * time.Second
@@ -54,20 +54,38 @@ func positionOf(o connectors.Origin) position { return position{o.Stream, o.Part
 // stream reads documents for a loader, and settles those that were trained. Documents
 // come in the order of their partitions, each once: what a rebalance brings again is left
 // out.
+//
+// One goroutine reads records and parses them, one tokenizes, and the loader's packs: the
+// three take about equally long, and each is a little ahead of the next. As text, at most
+// 3*readAhead records are held.
 type stream struct {
 	src   connectors.Source
 	parse record.Options
 	bad   func(connectors.Origin, error) error // told of records that cannot be used
 	holds func(batching.Document) bool         // documents that are not to be trained
-	enc   *tokenize.Encoder
 
-	ready []connectors.Delivery
-	docs  []batching.Document // of the last record read, to be trained
-	ids   []int32             // scratch
-	next  map[position]place
+	docs []batching.Document // of Read
+
+	cancel    context.CancelFunc
+	ended     sync.WaitGroup
+	parsed    chan []parsed
+	readErr   error // what ended the reading; read when parsed is closed
+	tokenized chan []batching.Document
+	err       error // what ended the documents; read when tokenized is closed
+
+	enc  *tokenize.Encoder  // of the goroutine that tokenizes, and so the next two
+	ids  []int32            // scratch
+	next map[position]place // behind the last record
 
 	mu        sync.Mutex
 	untrained []untrained // mu: in the order of reading
+}
+
+// parsed is a record with the documents in it.
+type parsed struct {
+	connectors.Delivery
+	texts []Text
+	errs  []error // [texts]: why there is no text
 }
 
 // place is behind the last record read. Until the first is read, documents of the record
@@ -83,35 +101,49 @@ type untrained struct {
 
 // openStream opens the documents behind the marks of a cursor.
 func (r *run) openStream(ctx context.Context) (*stream, error) {
-	s := &stream{parse: r.Parse, bad: r.Bad, holds: r.keptOut(), enc: r.Tokenizer.NewEncoder(), next: map[position]place{}}
+	next := map[position]place{}
 	from := []connectors.Origin{} // not nil: what the group has committed does not count
 	for _, m := range r.state.Marks {
 		o := connectors.Origin{Stream: m.Stream, Partition: m.Partition, Next: m.Next}
 		from = append(from, o)
-		s.next[positionOf(o)] = place{m.Next, m.Row}
+		next[positionOf(o)] = place{m.Next, m.Row}
 	}
-	var err error
-	s.src, err = r.Topic.Open(ctx, from)
-	return s, err
+	src, err := r.Topic.Open(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	s := &stream{src: src, parse: r.Parse, bad: r.Bad, holds: r.keptOut(), enc: r.Tokenizer.NewEncoder(), next: next}
+	s.start()
+	return s, nil
+}
+
+// start starts the goroutines, which close ends.
+func (s *stream) start() {
+	var ctx context.Context
+	ctx, s.cancel = context.WithCancel(context.Background())
+	s.parsed, s.tokenized = make(chan []parsed), make(chan []batching.Document)
+	s.ended.Go(func() {
+		defer close(s.parsed)
+		s.readErr = s.read(ctx)
+	})
+	s.ended.Go(func() {
+		defer close(s.tokenized)
+		defer s.cancel() // nobody takes what is read any more
+		s.err = s.tokenize(ctx)
+	})
 }
 
 // Read implements batching.Stream.
 func (s *stream) Read(ctx context.Context) (batching.Document, error) {
 	for len(s.docs) == 0 {
-		if len(s.ready) == 0 {
-			var err error
-			if s.ready, err = s.src.Read(ctx, readAhead); err != nil {
-				if errors.Is(err, io.EOF) || ctx.Err() != nil {
-					return batching.Document{}, err
-				}
-				return batching.Document{}, fmt.Errorf("read documents: %w", err)
+		var more bool
+		select {
+		case s.docs, more = <-s.tokenized:
+			if !more {
+				return batching.Document{}, s.err
 			}
-		}
-		d := s.ready[0]
-		s.ready[0] = connectors.Delivery{} // its text is not held any longer
-		s.ready = s.ready[1:]
-		if err := s.take(d); err != nil {
-			return batching.Document{}, err
+		case <-ctx.Done():
+			return batching.Document{}, ctx.Err()
 		}
 	}
 	doc := s.docs[0]
@@ -119,52 +151,101 @@ func (s *stream) Read(ctx context.Context) (batching.Document, error) {
 	return doc, nil
 }
 
-// take finds the documents of a record that are to be trained. Without any, the record is
-// settled, or waits until those that it repeats are trained.
-func (s *stream) take(d connectors.Delivery) error {
-	at := positionOf(d.Origin)
-	was := s.next[at]
-	if d.Origin.Offset < was.next {
-		s.wait(d)
-		return nil
+// read reads records and parses them, until there are no more.
+func (s *stream) read(ctx context.Context) error {
+	for {
+		deliveries, err := s.src.Read(ctx, readAhead)
+		switch {
+		case errors.Is(err, io.EOF) || err != nil && ctx.Err() != nil:
+			return err
+		case err != nil:
+			return fmt.Errorf("read documents: %w", err)
+		}
+		records := make([]parsed, len(deliveries))
+		for i, d := range deliveries {
+			records[i] = s.parseRecord(d)
+		}
+		select {
+		case s.parsed <- records:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	s.next[at] = place{next: d.Origin.Next}
+}
+
+func (s *stream) parseRecord(d connectors.Delivery) parsed {
+	p := parsed{Delivery: d}
 	if d.Err == nil && d.Value == nil { // a tombstone: there is nothing to learn
-		d.Settle(nil)
-		return nil
+		return p
 	}
-	rows := unpack(d)
-	for _, row := range rows {
-		if d.Origin.Offset == was.next && row.Origin.Row > 0 && row.Origin.Row <= was.rows {
+	for _, row := range unpack(d) {
+		text, err := readText(row, s.parse)
+		text.Origin = row.Origin
+		p.texts, p.errs = append(p.texts, text), append(p.errs, err)
+	}
+	p.Value = nil // its texts are all that is needed of it
+	return p
+}
+
+// tokenize makes documents of the records, until there are no more.
+func (s *stream) tokenize(ctx context.Context) error {
+	for records := range s.parsed {
+		var docs []batching.Document
+		var err error
+		for i := 0; i < len(records) && err == nil; i++ {
+			docs, err = s.take(docs, records[i])
+		}
+		if len(docs) > 0 {
+			select {
+			case s.tokenized <- docs:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.readErr
+}
+
+// take appends the documents of a record that are to be trained. Without any, the record
+// is settled, or waits until those that it repeats are trained.
+func (s *stream) take(docs []batching.Document, p parsed) ([]batching.Document, error) {
+	at := positionOf(p.Origin)
+	was := s.next[at]
+	if p.Origin.Offset < was.next {
+		s.wait(p.Delivery)
+		return docs, nil
+	}
+	s.next[at] = place{next: p.Origin.Next}
+	first := len(docs)
+	for i, text := range p.texts {
+		if p.Origin.Offset == was.next && text.Origin.Row > 0 && text.Origin.Row <= was.rows {
 			continue // trained before this run began
 		}
-		text, err := readText(row, s.parse)
-		if err != nil {
-			if err := s.bad(row.Origin, err); err != nil {
-				return err
+		if err := p.errs[i]; err != nil {
+			if err := s.bad(text.Origin, err); err != nil {
+				return docs, err
 			}
 			continue
 		}
 		s.ids = s.enc.AppendDocument(s.ids[:0], text.Text)
-		ids := s.ids
-		if len(rows) > 1 { // else it is out before the next one is made
-			ids = slices.Clone(ids)
-		}
-		doc := document(text, ids)
+		doc := document(text, slices.Clone(s.ids))
 		if s.holds(doc) {
 			continue
 		}
-		if n := len(s.docs); n > 0 {
-			s.docs[n-1].Origin.Next = d.Origin.Offset // its record is not through with it
+		if len(docs) > first {
+			docs[len(docs)-1].Origin.Next = p.Origin.Offset // its record is not through with it
 		}
-		s.docs = append(s.docs, doc)
+		docs = append(docs, doc)
 	}
-	if len(s.docs) == 0 {
-		d.Settle(nil)
-		return nil
+	if len(docs) == first {
+		p.Settle(nil)
+		return docs, nil
 	}
-	s.wait(d)
-	return nil
+	s.wait(p.Delivery)
+	return docs, nil
 }
 
 // wait remembers to settle a record.
@@ -198,8 +279,10 @@ func (s *stream) trained(c batching.Cursor) {
 	s.untrained = rest
 }
 
-// close tells the source what was trained, and closes it.
+// close ends the reading, tells the source what was trained, and closes it.
 func (s *stream) close(ctx context.Context) error {
+	s.cancel()
+	s.ended.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	return s.src.Close(ctx)

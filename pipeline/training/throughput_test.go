@@ -277,6 +277,7 @@ func (w *workload) batches(tb testing.TB) float64 {
 		bad:   func(_ connectors.Origin, err error) error { return err },
 		holds: func(batching.Document) bool { return false },
 	}
+	s.start()
 	c := Default()
 	bos, _ := w.tok.Start()
 	recipe := batching.Recipe{
