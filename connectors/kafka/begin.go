@@ -31,6 +31,33 @@ func Begin(ctx context.Context, o SourceOptions) ([]connectors.Origin, error) {
 	return out, nil
 }
 
+// Extent is what a partition holds: the records from First on, before End.
+type Extent struct {
+	Topic      string
+	Partition  int32
+	First, End int64
+}
+
+// Extents connects and returns what the partitions of the topics hold now, in their order.
+// It does not join the group.
+func Extents(ctx context.Context, o SourceOptions) (out []Extent, err error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	base, err := o.Cluster.options()
+	if err != nil {
+		return nil, err
+	}
+	err = probe(ctx, o.Brokers, o.Topics, base, func(ctx context.Context, admin *kadm.Client) error {
+		b, err := lookUp(ctx, admin, o.Topics)
+		for _, at := range slices.SortedFunc(maps.Keys(b.end), place.compare) {
+			out = append(out, Extent{at.topic, at.partition, b.start[at], b.end[at]})
+		}
+		return err
+	})
+	return out, err
+}
+
 // standing returns the bounds of topics and where their group stands in each partition.
 func standing(ctx context.Context, o SourceOptions) (b bounds, from map[place]int64, err error) {
 	base, err := o.Cluster.options()
@@ -53,6 +80,9 @@ func standing(ctx context.Context, o SourceOptions) (b bounds, from map[place]in
 			}
 			if commit, ok := commits.Lookup(at.topic, at.partition); ok && commit.Err == nil && commit.At >= 0 {
 				from[at] = commit.At
+				if commit.At < b.start[at] || commit.At > end {
+					from[at] = b.start[at] // as the client does
+				}
 			}
 		}
 		return nil

@@ -1,6 +1,10 @@
 package kafka
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+)
 
 // A group begins at its commits, else where the options say; nobody joins it.
 func TestBegin(t *testing.T) {
@@ -27,6 +31,38 @@ func TestBegin(t *testing.T) {
 			if len(from) != 2 || from[0].Partition != 0 || from[1].Stream != topic || [2]int64{from[0].Next, from[1].Next} != want {
 				t.Errorf("start %v: %+v, want %v", start, from, want)
 			}
+		}
+	})
+}
+
+// Extents are what is left in a topic. A group whose commit is behind what was removed begins
+// at the oldest that is left.
+func TestExtents(t *testing.T) {
+	eachBroker(t, func(t *testing.T, b *broker) {
+		topic := b.topic(t, 2)
+		b.put(t, topic, 0, numbered("a", 5)...)
+		b.put(t, topic, 1, numbered("b", 3)...)
+		w := b.worker(t, topic, nil)
+		for _, d := range w.take(t, 8) {
+			if d.Origin.Offset < 1 {
+				d.Settle(nil)
+			}
+		}
+		if err := w.Close(bounded(t)); err != nil {
+			t.Fatal(err)
+		}
+		gone := kadm.Offsets{}
+		gone.AddOffset(topic, 0, 4, -1)
+		if _, err := b.admin.DeleteRecords(bounded(t), gone); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Extents(bounded(t), w.opts)
+		if err != nil || len(got) != 2 || got[0] != (Extent{topic, 0, 4, 5}) || got[1] != (Extent{topic, 1, 0, 3}) {
+			t.Errorf("extents %v, %v", got, err)
+		}
+		from, err := Begin(bounded(t), w.opts)
+		if err != nil || from[0].Next != 4 || from[1].Next != 1 {
+			t.Errorf("begins at %v, %v", from, err)
 		}
 	})
 }

@@ -25,6 +25,7 @@ type trainFlags struct {
 	steps                      int
 	seed                       uint64
 	anyCPU, dryRun, strict     bool
+	skipLost                   bool
 	heldOut                    []string
 }
 
@@ -86,6 +87,7 @@ The settings and their defaults are printed by --dry-run, as YAML that --config 
 	flags.StringVar(&f.recordTo, "record", "", "folder that receives every batch as Arrow IPC")
 	flags.StringVar(&f.replayOf, "replay", "", "folder of recorded batches to train on, instead of drawing them")
 	flags.BoolVar(&f.anyCPU, "any-cpu", false, "resume on another CPU level or in another compute type, giving up equal bits")
+	flags.BoolVar(&f.skipLost, "skip-lost", false, "resume though records behind the checkpoint have been removed from the topic")
 	flags.BoolVar(&f.strict, "strict", false, "stop at the first bad record instead of leaving it out")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the settings and stop")
 	return cmd
@@ -188,7 +190,7 @@ func (f *trainFlags) run(cmd *cobra.Command, env *Env) error {
 	}
 	c.Tokenizer, c.Compute = f.tokenizer, f.Compute
 	c.Job.Train = &config.Train{
-		Directory: f.output, Init: f.init, Record: f.recordTo, Replay: f.replayOf, AnyCPU: f.anyCPU, Strict: f.strict,
+		Directory: f.output, Init: f.init, Record: f.recordTo, Replay: f.replayOf, AnyCPU: f.anyCPU, SkipLost: f.skipLost, Strict: f.strict,
 		HeldOutFiles: f.heldOut, Config: settings,
 	}
 	if err := completeFlags(&c); err != nil {

@@ -81,7 +81,7 @@ func trainTelling(ctx context.Context, env *Env, c *config.Config, stepped func(
 	t := c.Job.Train
 	job := training.Job{
 		Config: t.Config, Corpus: corpus, Tokenizer: tok, Init: initial, Dir: t.Directory, Threads: threads, Kernels: k, Compute: compute,
-		RecordTo: t.Record, ReplayOf: t.Replay, AnyLevel: t.AnyCPU, Tool: "a3 " + version(),
+		RecordTo: t.Record, ReplayOf: t.Replay, AnyLevel: t.AnyCPU, SkipLost: t.SkipLost, Tool: "a3 " + version(),
 		Start: func(heldOut map[string]float64) {
 			w.health.Met(modelLoaded)
 			progress.begin(heldOut)
@@ -91,7 +91,7 @@ func trainTelling(ctx context.Context, env *Env, c *config.Config, stepped func(
 			progress.report(p)
 			stepped()
 		},
-		Warn: func(text string) { env.tell(slog.LevelWarn, "passed over a damaged checkpoint: %s", text) },
+		Warn: func(text string) { env.tell(slog.LevelWarn, "%s", text) },
 		Stop: env.Stop,
 	}
 	if c.Input.Kafka != nil {

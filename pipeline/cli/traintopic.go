@@ -31,6 +31,19 @@ var _ training.Topic = (*topic)(nil)
 // Names implements training.Topic.
 func (t *topic) Names() []string { return t.opts.Topics }
 
+// Extents implements training.Topic.
+func (t *topic) Extents(ctx context.Context) ([]training.Extent, error) {
+	held, err := kafka.Extents(ctx, t.opts)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]training.Extent, len(held))
+	for i, e := range held {
+		out[i] = training.Extent{Stream: e.Topic, Partition: e.Partition, First: e.First, End: e.End}
+	}
+	return out, nil
+}
+
 // Begin implements training.Topic.
 func (t *topic) Begin(ctx context.Context) ([]connectors.Origin, error) {
 	return kafka.Begin(ctx, t.opts)

@@ -104,6 +104,38 @@ func logged(t *testing.T, dir string, steps int) {
 	}
 }
 
+// commitElsewhere moves the group in one partition to where the run in a directory does not
+// stand: before it, or behind records that it has not trained.
+func (b *broker) commitElsewhere(t *testing.T, topic string, partition int32, dir string) {
+	t.Helper()
+	last, _, err := checkpoint.Latest(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer last.Close()
+	at := last.Manifest.Offsets[fmt.Sprintf("%s/%d", topic, partition)] + 3
+	if partition == 0 {
+		at = 0
+	}
+	admin := kadm.NewClient(b.client)
+	// A worker that was killed is a member until its session ends, and nobody else may commit.
+	if _, err := admin.LeaveGroup(bounded(t), kadm.LeaveGroup("train").InstanceIDs("one")); err != nil {
+		t.Fatal(err)
+	}
+	commit := kadm.Offsets{}
+	commit.AddOffset(topic, partition, at, -1)
+	if err := admin.CommitAllOffsets(bounded(t), "train", commit); err != nil {
+		t.Fatal(err)
+	}
+	commits, err := admin.FetchOffsetsForTopics(bounded(t), "train", topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, ok := commits.Lookup(topic, partition); !ok || o.At != at {
+		t.Fatalf("the group is at %d, not at %d", o.At, at)
+	}
+}
+
 // A run over a topic that is killed, and stopped while it waits for documents, goes on from
 // the offsets of its checkpoint, whatever the group has committed: each chunk is trained
 // once, none is passed over. Its recording gives the same model.
@@ -134,12 +166,7 @@ func TestTrainOnTopic(t *testing.T) {
 		if !errors.As(err, &exit) || signal == syscall.SIGTERM && exit.ExitCode() != cli.ExitStopped {
 			t.Fatalf("%v: %v\n%s", signal, err, stderr.String())
 		}
-		// The group's commits say something else: they do not count.
-		commit := kadm.Offsets{}
-		commit.AddOffset(topic, int32(i), 5, -1)
-		if err := kadm.NewClient(b.client).CommitAllOffsets(bounded(t), "train", commit); err != nil {
-			t.Log("the broker took no commit from outside:", err)
-		}
+		b.commitElsewhere(t, topic, int32(i), out)
 		b.feed(t, topic, fed, fed+60)
 		fed += 60
 	}
@@ -240,6 +267,32 @@ func TestTrainToTheEndOfTopic(t *testing.T) {
 	r := run(t, nil, append(job[:len(job)-1:len(job)-1], b.address(other)+"?group=train&until=end")...)
 	if want := "was trained on " + topic + ", not on " + other; r.code != cli.ExitUsage || !strings.Contains(r.stderr, want) {
 		t.Errorf("exit code %d, want %s\n%s", r.code, want, r.stderr)
+	}
+}
+
+// Records behind the checkpoint are removed before they are learned: the run says so, and goes
+// on without them only if it is told to.
+func TestTrainSkipsLost(t *testing.T) {
+	b, dir := newBroker(t), t.TempDir()
+	topic := b.topic(t, 1)
+	config, out := streamRun(t, dir, 1000), filepath.Join(dir, "run")
+	held := writeFile(t, filepath.Join(dir, "held.jsonl"), `{"text": "A held-out text."}`+"\n")
+	job := []string{"train", "--config", config, "--init", tinyModel(t), "-o", out, "--held-out-file", held, b.address(topic) + "?group=train&until=end"}
+	b.feed(t, topic, 0, 60)
+	succeed(t, job...)
+	b.feed(t, topic, 60, 120)
+	gone := kadm.Offsets{}
+	gone.AddOffset(topic, 0, 80, -1)
+	if _, err := kadm.NewClient(b.client).DeleteRecords(bounded(t), gone); err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, nil, job...)
+	if r.code != cli.ExitUsage || !strings.Contains(r.stderr, topic+"/0, which begins at 80 by now") || !strings.Contains(r.stderr, "go on without them by --skip-lost") {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
+	}
+	r = run(t, nil, append(job, "--skip-lost")...)
+	if r.code != cli.ExitOK || !strings.Contains(r.stderr, "goes on at offset 80 of "+topic+"/0") || !strings.Contains(r.stderr, "are used up") {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}
 }
 

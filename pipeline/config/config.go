@@ -94,6 +94,7 @@ type Train struct {
 	Init      string `yaml:"init,omitempty"`   // model directory to start from
 	Record    string `yaml:"record,omitempty"` // folder that receives every batch as Arrow IPC
 	Replay    string `yaml:"replay,omitempty"` // folder of recorded batches to train on
+	SkipLost  bool   `yaml:"skip_lost"`        // resume though records behind the checkpoint are gone from the topic
 	AnyCPU    bool   `yaml:"any_cpu"`          // resume on another CPU level, giving up equal bits
 	Strict    bool   `yaml:"strict"`           // a bad record ends the job
 

@@ -26,9 +26,7 @@ func (e *MismatchError) Error() string { return e.What + " " + e.Reason }
 func (r *run) resume(ctx context.Context, store *checkpoint.Store) error {
 	c, torn, err := store.Resume(ctx)
 	for _, t := range torn {
-		if r.Warn != nil {
-			r.Warn(t.Error())
-		}
+		r.warn("passed over a damaged checkpoint: " + t.Error())
 	}
 	if errors.Is(err, checkpoint.ErrNoCheckpoint) {
 		return nil

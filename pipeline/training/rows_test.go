@@ -52,6 +52,10 @@ func newParcels(t *testing.T, docs []string) *parcels {
 
 func (p *parcels) Names() []string { return []string{"stories"} }
 
+func (p *parcels) Extents(context.Context) ([]training.Extent, error) {
+	return []training.Extent{{Stream: "stories", End: int64(len(p.values))}}, nil
+}
+
 func (p *parcels) Begin(context.Context) ([]connectors.Origin, error) {
 	return []connectors.Origin{{Stream: "stories"}}, nil
 }

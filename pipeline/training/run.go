@@ -37,10 +37,11 @@ type Job struct {
 	RecordTo  string                           // folder for the batches as Arrow IPC; empty = none
 	ReplayOf  string                           // folder of a recording to train on instead of drawing batches; empty = none
 	AnyLevel  bool                             // resume on another CPU level or in another compute type, giving up equal bits
+	SkipLost  bool                             // resume though records behind the checkpoint are gone from the topic
 	Tool      string                           // program and version, for the manifest
 	Start     func(heldOut map[string]float64) // told of the losses before the first step
 	Report    func(Progress)
-	Warn      func(string)    // told of damaged checkpoints that were passed over
+	Warn      func(string)    // told of what does not end the run: damaged checkpoints, lost records
 	Stop      <-chan struct{} // closed: write a checkpoint after this step, then end
 }
 
@@ -101,8 +102,12 @@ func (j *Job) Run(ctx context.Context) (*Outcome, error) {
 	if err := r.resume(ctx, store); err != nil {
 		return nil, err
 	}
-	if r.streams() && r.saved == "" {
-		if err := r.beginStream(ctx); err != nil {
+	if r.streams() {
+		place := r.checkLost
+		if r.saved == "" {
+			place = r.beginStream
+		}
+		if err := place(ctx); err != nil {
 			return nil, err
 		}
 	}

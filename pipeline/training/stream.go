@@ -24,7 +24,9 @@ import (
 type Topic interface {
 	// Names are the Origin.Stream of the documents.
 	Names() []string
-	// Begin returns where a new run begins in each partition.
+	// Extents returns what each partition holds now.
+	Extents(ctx context.Context) ([]Extent, error)
+	// Begin returns where a new run begins in each partition, within its extent.
 	Begin(ctx context.Context) ([]connectors.Origin, error)
 	// Open opens the source. Each partition begins at its origin's Next, a partition that
 	// has none at its start. The source must not hold back records because earlier ones are

@@ -27,6 +27,10 @@ type rebalanced struct {
 
 func (r *rebalanced) Names() []string { return []string{"stories"} }
 
+func (r *rebalanced) Extents(context.Context) ([]training.Extent, error) {
+	return []training.Extent{{Stream: "stories", End: int64(len(r.docs))}}, nil
+}
+
 func (r *rebalanced) Begin(context.Context) ([]connectors.Origin, error) {
 	return []connectors.Origin{{Stream: "stories", Next: 3}}, nil
 }

@@ -95,7 +95,7 @@ func newWorkload(tb testing.TB, documents int, partitions int32) *workload {
 		w.tokens += len(enc.AppendDocument(nil, text))
 	}
 
-	addrs := brokers(tb)
+	addrs := Brokers(tb)
 	client, err := kgo.NewClient(kgo.SeedBrokers(addrs...), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	if err != nil {
 		tb.Fatal(err)
@@ -130,8 +130,9 @@ func newWorkload(tb testing.TB, documents int, partitions int32) *workload {
 	return w
 }
 
-// brokers returns the addresses of the broker to use.
-func brokers(tb testing.TB) []string {
+// Brokers returns the addresses of the broker to use: one in memory, unless A3_KAFKA names a
+// real one, or says "start". Tests outside of the package use it too.
+func Brokers(tb testing.TB) []string {
 	tb.Helper()
 	switch where := os.Getenv("A3_KAFKA"); where {
 	case "":
