@@ -8,13 +8,14 @@
 set -eu
 
 [ $# -ge 2 ] || {
-	echo "usage: [A3=a3] [TOKENS=4000000] [PRETRAIN=8000000] [SEEDS='1 2 3'] $0 OUT CORPUS..." >&2
+	echo "usage: [A3=a3] [TOKENS=1200000] [SEEDS='1 2 3'] $0 OUT CORPUS..." >&2
 	exit 2
 }
 out=$1
 shift
-a3=${A3:-a3} tokens=${TOKENS:-4000000} pretrain=${PRETRAIN:-8000000} seeds=${SEEDS:-1 2 3}
+a3=${A3:-a3} tokens=${TOKENS:-1200000} seeds=${SEEDS:-1 2 3}
 here=$(dirname "$0")
+stories=$here/../../../pipeline/models/stories
 batch=4096
 mkdir -p "$out"
 
@@ -25,7 +26,7 @@ run() {
 	dir=$out/$name-$seed
 	[ -d "$dir/model" ] && return
 	cp "$here/$config" "$dir.yaml"
-	echo "eval_every: $((steps / 20 > 0 ? steps / 20 : 1))" >>"$dir.yaml"
+	echo "eval_every: $((steps / 10 > 0 ? steps / 10 : 1))" >>"$dir.yaml"
 	flags=
 	while [ $# -gt 0 ] && [ "$1" != -- ]; do
 		flags="$flags $1"
@@ -40,16 +41,21 @@ run() {
 corpus=
 for file; do corpus="$corpus '$file'"; done
 
-run pretrained 1 "$pretrain" pretrain.yaml
-init="--init '$out/pretrained-1/model'"
-shape="model: {hidden: 256, ffn: 768, layers: 8, heads: 8, kv_heads: 4, context: 256}"
+# The plain Llama that the embedded model came from.
+[ -d "$out/pretrained/model" ] ||
+	eval "$a3 train --output '$out/pretrained' --config '$stories/pretrain.yaml' --tokenizer '$stories/tokenizer.json' $corpus"
+
+init="--init '$out/pretrained/model'"
+shape="model: {hidden: 256, ffn: 768, layers: 8, heads: 8, kv_heads: 4, context: 512}"
 progressive="--curriculum '$here/progressive.yaml'"
 for seed in $seeds; do
 	run progressive "$seed" "$tokens" adapt.yaml "$init" "$progressive"
 	run direct "$seed" "$tokens" adapt.yaml "$init" "--curriculum '$here/direct.yaml'"
 	run official "$seed" "$tokens" adapt.yaml "$init" "$progressive" -- "model: {residual: official}"
-	run scratch "$seed" "$tokens" adapt.yaml "--tokenizer '$out/pretrained-1/model/tokenizer.json'" "$progressive" -- "$shape"
+	run scratch "$seed" "$tokens" adapt.yaml "--tokenizer '$stories/tokenizer.json'" "$progressive" -- "$shape"
 	run progressive-next "$seed" "$tokens" adapt.yaml "$init" "--curriculum '$here/progressive-next.yaml'"
+done
+for seed in $seeds; do
 	for how in random zero mean bos copy; do
 		run "query-$how" "$seed" $((tokens / 4)) adapt.yaml "$init" "$progressive" -- "query_init: $how"
 	done
