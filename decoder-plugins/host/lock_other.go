@@ -5,4 +5,6 @@ package host
 import "os"
 
 // lockFile relies on a file that is open being impossible to delete here.
-func lockFile(path string) (*os.File, error) { return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) }
+func lockFile(path string, create int) (*os.File, error) {
+	return os.OpenFile(path, create|os.O_RDWR, 0o600)
+}

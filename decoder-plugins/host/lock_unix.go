@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile opens or creates a file and locks it until it is closed or the process
-// ends, whatever ends it. It fails at once when somebody else holds the lock.
-func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+// lockFile opens a file, with os.O_CREATE or without, and locks it until it is closed or the
+// process ends, whatever ends it. It fails at once when somebody else holds the lock.
+func lockFile(path string, create int) (*os.File, error) {
+	f, err := os.OpenFile(path, create|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}

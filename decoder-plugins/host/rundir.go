@@ -55,7 +55,7 @@ func lockedDir(parent string) (*runDir, error) {
 		_ = os.Remove(path)
 		return nil, fmt.Errorf("the path %s is too long for unix sockets: choose a TempDir under 40 bytes", path)
 	}
-	lock, err := lockFile(filepath.Join(path, lockName))
+	lock, err := lockFile(filepath.Join(path, lockName), os.O_CREATE)
 	if err == nil {
 		if _, err = os.Stat(lock.Name()); err == nil {
 			return &runDir{path: path, lock: lock}, nil
@@ -73,8 +73,7 @@ func (d *runDir) remove() error {
 	return err
 }
 
-// removeStale deletes run folders whose lock nobody holds. A folder without a lock
-// file is being made right now.
+// removeStale deletes run folders whose lock nobody holds.
 func removeStale(parent string) {
 	dirs, _ := filepath.Glob(filepath.Join(parent, runDirPattern)) // the pattern is valid
 	for _, dir := range dirs {
@@ -82,12 +81,9 @@ func removeStale(parent string) {
 		if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
 			continue
 		}
-		if _, err := os.Lstat(path); err != nil {
-			continue
-		}
-		lock, err := lockFile(path)
+		lock, err := lockFile(path, 0) // a new file would keep its owner from removing the folder
 		if err != nil {
-			continue // in use, or not ours
+			continue // in use, not ours, or being made or removed right now
 		}
 		_ = os.RemoveAll(dir)
 		_ = lock.Close()

@@ -101,3 +101,29 @@ func TestRunDirs(t *testing.T) {
 		t.Errorf("a long path: %v", err)
 	}
 }
+
+// Hosts that come and go at once do not get in each other's way.
+func TestRunDirsAtOnce(t *testing.T) {
+	parent := shortTempDir(t)
+	failed := make(chan error, 4)
+	for range cap(failed) {
+		go func() {
+			for range 100 {
+				dir, err := newRunDir(parent)
+				if err == nil {
+					err = dir.remove()
+				}
+				if err != nil {
+					failed <- err
+					return
+				}
+			}
+			failed <- nil
+		}()
+	}
+	for range cap(failed) {
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
+	}
+}
