@@ -34,7 +34,7 @@ func newRunDir(parent string) (*runDir, error) {
 	}
 	removeStale(parent)
 	var err error
-	for range 3 {
+	for range 50 { // each hinders only while another host looks at it
 		var dir *runDir
 		if dir, err = lockedDir(parent); dir != nil {
 			return dir, nil
