@@ -79,7 +79,8 @@ type Options struct {
 	// for the records before it, so it bounds memory, and how far a slow document
 	// can be overtaken.
 	Window int
-	// WriteBatch is how many records are written, and acknowledged, at a time at most.
+	// WriteBatch is how many records are written, and acknowledged, at a time at most; the
+	// rows of one record are not parted.
 	WriteBatch int
 	// Report is called after every write, by one goroutine.
 	Report func(Counts)

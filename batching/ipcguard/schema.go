@@ -12,6 +12,7 @@ import (
 // Bounds of a schema, far above what people write.
 const (
 	maxFields  = 4096    // columns, and those inside them
+	maxName    = 1 << 10 // bytes of a column's name; names may overlap
 	maxNesting = 16      // of lists and structs
 	maxHeader  = 1 << 24 // bytes of the schema message
 )
@@ -83,7 +84,10 @@ func readFields(t table, place int, path string, nesting int, left *int) ([]arro
 			return nil, fmt.Errorf("more than %d columns", maxFields)
 		}
 		f := t.element(place, i)
-		name := strings.Clone(f.string(fieldName))
+		name, ok := f.string(fieldName, maxName)
+		if !ok {
+			return nil, fmt.Errorf("a column's name has more than %d bytes", maxName)
+		}
 		here := strings.TrimPrefix(path+"."+name, ".")
 		if seen[name] {
 			return nil, fmt.Errorf("column %s is there twice; rename or drop one", here)
@@ -222,13 +226,18 @@ func (t table) table(place int) table {
 	return table{t.b, t.follow(at)}
 }
 
-func (t table) string(place int) string {
+// string returns a copy of a text; false for one of more than limit bytes.
+func (t table) string(place, limit int) (string, bool) {
 	at := t.field(place)
 	if at == 0 {
-		return ""
+		return "", true
 	}
 	at = t.follow(at)
-	return string(t.b[at+4:][:binary.LittleEndian.Uint32(t.b[at:])])
+	n := int(binary.LittleEndian.Uint32(t.b[at:]))
+	if n > limit {
+		return "", false
+	}
+	return string(t.b[at+4:][:n]), true
 }
 
 // vectorLen returns how many elements a vector of tables claims to have.

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/any-order/a3/pipeline/cli"
+	"github.com/any-order/a3/pipeline/rows"
 )
 
 const examples = "pipeline/examples/jobs"
@@ -102,6 +103,19 @@ func TestExamples(t *testing.T) {
 		},
 		"kafka.yaml":              func(t *testing.T, file string) { runKafkaExample(t, model, file, newBroker(t)) },
 		"kafka-exactly-once.yaml": func(t *testing.T, file string) { runKafkaExample(t, model, file, newBroker(t)) },
+		"kafka-rows.yaml":         func(t *testing.T, file string) { runRowsExample(t, model, file, newBroker(t)) },
+		"kafka-train.yaml": func(t *testing.T, file string) {
+			b, out := newBroker(t), filepath.Join(t.TempDir(), "run")
+			if err := b.CreateTopic("stories-in", 2, nil); err != nil {
+				t.Fatal(err)
+			}
+			b.feed(t, "stories-in", 0, 300)
+			vars := map[string]string{"BROKER": b.ListenAddrs()[0], "UNTIL": "end", "OUT": out, "METRICS": ":0", "TOKENIZER": filepath.Join(model, "tokenizer.json")}
+			r := runExample(t, file, vars)
+			if r.code != cli.ExitOK || !strings.Contains(r.stderr, "are used up after step ") {
+				t.Fatalf("exit code %d\n%s", r.code, r.stderr)
+			}
+		},
 		"kafka-sasl.yaml": func(t *testing.T, file string) {
 			b := newBrokerWith(t, []kfake.Opt{kfake.EnableSASL(), kfake.User("SCRAM-SHA-512", "a3", "hunter2")},
 				kgo.SASL(scram.Auth{User: "a3", Pass: "hunter2"}.AsSha512Mechanism()))
@@ -120,6 +134,44 @@ func TestExamples(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) { test(t, name) })
+	}
+}
+
+// runRowsExample runs an example on two topics of records of several documents.
+func runRowsExample(t *testing.T, model, file string, b *broker) {
+	t.Helper()
+	for _, topic := range []string{"stories-in", "poems-in", "stories-out", "stories-dead"} {
+		if err := b.CreateTopic(topic, 2, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	docs := append(documents(20), `{"id": "bad"}`)
+	for i, part := range [][]string{docs[:10], docs[10:]} {
+		var objects [][]byte
+		for _, doc := range part {
+			objects = append(objects, []byte(doc))
+		}
+		value, err := rows.Join(objects)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.put(t, []string{"stories-in", "poems-in"}[i], &kgo.Record{Value: value})
+	}
+	vars := map[string]string{"BROKER": b.ListenAddrs()[0], "UNTIL": "end", "JOURNAL": filepath.Join(t.TempDir(), "journal")}
+	r := runExample(t, file, vars, "--set", "model="+model, "--set", "strategy.in_process=true")
+	if r.code != cli.ExitFailed || !strings.Contains(r.stderr, "21 records, 1 failed") {
+		t.Fatalf("exit code %d\n%s", r.code, r.stderr)
+	}
+	results := 0
+	for _, rec := range b.consume(t, "stories-out", 2) {
+		list, err := rows.Split(rec.Value, rows.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		results += len(list)
+	}
+	if dead := b.consume(t, "stories-dead", 1); results != 20 || len(dead) != 1 {
+		t.Errorf("%d results, %d dead letters", results, len(dead))
 	}
 }
 

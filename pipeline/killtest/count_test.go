@@ -2,13 +2,18 @@ package killtest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/any-order/a3/pipeline"
+	"github.com/any-order/a3/pipeline/rows"
 )
 
 // check counts what is out.
@@ -18,7 +23,7 @@ func (h *harness) check() {
 	missing, doubled, foreign := 0, 0, 0
 	for _, value := range h.fed {
 		where, want := out, string(result(value))
-		if strings.HasPrefix(value, "bad") {
+		if isBad(value) {
 			where, want = dead, value
 		}
 		switch n := where[want]; {
@@ -41,7 +46,7 @@ func (h *harness) check() {
 	h.checkDiary()
 }
 
-// read counts the committed values of a topic.
+// read counts the documents in the committed records of a topic.
 func (h *harness) read(topic string) map[string]int {
 	h.Helper()
 	ends, err := h.admin.ListCommittedOffsets(h.Context(), topic)
@@ -70,7 +75,9 @@ func (h *harness) read(topic string) map[string]int {
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if !r.Attrs.IsControl() {
-				got[string(r.Value)]++
+				for _, value := range h.documents(r) {
+					got[value]++
+				}
 			}
 			if r.Offset+1 >= left[r.Partition] {
 				delete(left, r.Partition)
@@ -78,6 +85,40 @@ func (h *harness) read(topic string) map[string]int {
 		})
 	}
 	return got
+}
+
+// documents returns what a record is about: its value, or of a dead letter of rows those that
+// failed.
+func (h *harness) documents(r *kgo.Record) (values []string) {
+	h.Helper()
+	failed := ""
+	for _, header := range r.Headers {
+		if header.Key == pipeline.HeaderRows {
+			failed = string(header.Value)
+		}
+	}
+	if failed == "" {
+		return []string{string(r.Value)}
+	}
+	list, err := rows.Split(r.Value, rows.DefaultLimits())
+	if err != nil {
+		h.Fatal(err)
+	}
+	for _, part := range strings.Split(failed, ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		if !isRange {
+			last = first
+		}
+		from, err := strconv.Atoi(first)
+		to, err2 := strconv.Atoi(last)
+		if err = errors.Join(err, err2); err != nil || from < 1 || to > len(list) {
+			h.Fatalf("a letter of %d rows, of which %s failed: %v", len(list), failed, err)
+		}
+		for _, row := range list[from-1 : to] {
+			values = append(values, string(row.JSON))
+		}
+	}
+	return values
 }
 
 // checkDiary sees that no worker computed what was in its journal.

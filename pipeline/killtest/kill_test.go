@@ -19,7 +19,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/any-order/a3/connectors"
 	"github.com/any-order/a3/connectors/kafka/kafkatest"
+	"github.com/any-order/a3/pipeline/rows"
 )
 
 var (
@@ -130,22 +132,45 @@ func newHarness(t *testing.T, brokers []string, exactlyOnce bool) *harness {
 	return h
 }
 
-// feed puts new records in; some of them are bad.
+// feed puts n new documents in; some of them are bad. Each fifth record holds several, as
+// rows of an Arrow stream.
 func (h *harness) feed(n int) {
 	h.Helper()
 	var recs []*kgo.Record
-	for range n {
-		value := fmt.Sprint("doc", len(h.fed))
-		if len(h.fed)%10 == 9 {
-			value = fmt.Sprint("bad", len(h.fed))
+	for n > 0 {
+		if len(recs)%5 == 4 {
+			objects := make([][]byte, min(n, 4))
+			for i := range objects {
+				objects[i] = []byte(h.document(`{"text":"%s%d"}`))
+			}
+			value, err := rows.Join(objects)
+			if err != nil {
+				h.Fatal(err)
+			}
+			recs = append(recs, &kgo.Record{Value: value, Headers: []kgo.RecordHeader{{Key: connectors.HeaderContentType, Value: []byte(connectors.ContentTypeArrow)}}})
+			n -= len(objects)
+			continue
 		}
-		h.fed = append(h.fed, value)
-		recs = append(recs, &kgo.Record{Value: []byte(value)})
+		recs = append(recs, &kgo.Record{Value: []byte(h.document("%s%d"))})
+		n--
 	}
 	if err := h.client.ProduceSync(h.Context(), recs...).FirstErr(); err != nil {
 		h.Fatal(err)
 	}
 }
+
+// document makes the next document; each tenth is bad.
+func (h *harness) document(format string) string {
+	kind := "doc"
+	if len(h.fed)%10 == 9 {
+		kind = "bad"
+	}
+	h.fed = append(h.fed, fmt.Sprintf(format, kind, len(h.fed)))
+	return h.fed[len(h.fed)-1]
+}
+
+// isBad says whether a document is to fail.
+func isBad(value string) bool { return strings.Contains(value, "bad") }
 
 // start starts a worker that is to be killed at a point.
 func (h *harness) start(at point) *exec.Cmd {

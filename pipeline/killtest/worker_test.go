@@ -236,7 +236,7 @@ func (j job) Compute(ctx context.Context, in <-chan *pipeline.Item, done func(*p
 			return err
 		}
 		time.Sleep(2 * time.Millisecond)
-		if strings.HasPrefix(string(value), "bad") {
+		if isBad(string(value)) {
 			item.Err = errors.New("this one cannot be computed")
 		} else {
 			item.Output = result(string(value))

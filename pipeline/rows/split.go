@@ -19,7 +19,7 @@ type Limits struct {
 }
 
 // DefaultLimits returns limits that a record of the size that brokers take does not reach.
-func DefaultLimits() Limits { return Limits{Rows: 1 << 16, Bytes: 256 << 20} }
+func DefaultLimits() Limits { return Limits{Rows: 1 << 16, Bytes: 64 << 20} }
 
 // Row is a document of a stream.
 type Row struct {

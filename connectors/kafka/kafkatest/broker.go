@@ -57,6 +57,7 @@ func StartAt(ctx context.Context, dir, addr string) (*Broker, error) {
 	}
 	id := make([]byte, 16)
 	rand.Read(id)
+	id[0] &= 0x7f // in base64 it would else begin with a dash now and then, and be taken for an option
 	format := b.java(ctx, "kafka.tools.StorageTool", "format", "-t", base64.RawURLEncoding.EncodeToString(id), "-c", b.path("server.properties"))
 	if out, err := format.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("format the storage of Kafka: %w\n%s", err, out)
