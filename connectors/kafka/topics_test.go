@@ -23,10 +23,20 @@ func (b *broker) both(t *testing.T) (topics []string, all func(*SourceOptions)) 
 
 // A partition is known by its topic: what is settled in one is committed there alone, and
 // the lag and the place to begin at are told for each.
-func TestSeveralTopics(t *testing.T) { eachBroker(t, severalTopics) }
+func TestSeveralTopics(t *testing.T) {
+	eachBroker(t, func(t *testing.T, b *broker) {
+		for name, protocol := range protocols {
+			t.Run(name, func(t *testing.T) { severalTopics(t, b, protocol) })
+		}
+	})
+}
 
-func severalTopics(t *testing.T, b *broker) {
-	topics, all := b.both(t)
+func severalTopics(t *testing.T, b *broker, protocol Protocol) {
+	topics, two := b.both(t)
+	all := func(o *SourceOptions) {
+		two(o)
+		o.Protocol = protocol
+	}
 	w := b.worker(t, topics[0], all)
 	seen := map[string]int{}
 	for _, d := range w.take(t, 12) {
