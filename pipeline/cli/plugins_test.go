@@ -5,14 +5,19 @@ package cli_test
 import (
 	"context"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/any-order/a3/core/strategy"
 	"github.com/any-order/a3/decoder-plugins/sdk"
+	"github.com/any-order/a3/decoder-plugins/sdktest"
 	"github.com/any-order/a3/pipeline/cli"
 )
 
@@ -59,6 +64,7 @@ var wrongs = map[string]struct {
 	})},
 	"crash": {fills, "last words were", named("crash", func(sdk.View) strategy.Choice { panic("no more") })},
 	"mates": {"does not depend on batch mates", "alone", counting{named("mates", surest)}},
+	"batch": {"does not depend on a batch's composition", "in batches of other documents", counting{named("batch", surest)}},
 	"ids": {"does not depend on ids", "under another id", named("ids", func(v sdk.View) strategy.Choice {
 		return strategy.Choice{Commit: v.Position[int(v.Document.ID%7)%len(v.Position):][:1]}
 	})},
@@ -161,6 +167,50 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 				t.Errorf("want rule %q broken with %q, got\n%s", w.rule, w.want, r.stdout)
 			}
 		})
+	}
+}
+
+// TestEachRuleHasAWrong finds rules, of the contract and of the suite, that no strategy of
+// wrongs breaks.
+func TestEachRuleHasAWrong(t *testing.T) {
+	for _, rule := range sdktest.Rules() {
+		if rule.Name == "returns when cancelled" {
+			continue // a plugin cannot break it: the host ends the call. The suite's own test does
+		}
+		found := false
+		for _, w := range wrongs {
+			found = found || w.rule == rule.Name
+		}
+		if !found {
+			t.Errorf("nobody breaks %q of the suite", rule.Name)
+		}
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash("../../core/strategy/errors.go"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || !strings.HasPrefix(spec.Names[0].Name, "Rule") {
+			return true
+		}
+		rules++
+		text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, w := range wrongs {
+			found = found || w.want == text
+		}
+		if !found {
+			t.Errorf("nobody breaks %s of the contract", spec.Names[0].Name)
+		}
+		return false
+	})
+	if rules < 12 {
+		t.Errorf("%d rules of the contract are found", rules)
 	}
 }
 

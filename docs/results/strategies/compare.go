@@ -22,7 +22,7 @@ type point struct {
 func (l *lab) compare(ctx context.Context, b *strings.Builder, s section) ([][]*plot.Plot, error) {
 	top, bottom := make([]*plot.Plot, len(l.tasks)+1), make([]*plot.Plot, len(l.tasks)+1)
 	for i, t := range l.tasks {
-		fmt.Fprintf(b, "\n%d %% blanked:\n\n| strategy | calls a token | filled | whole | against `%s` | tokens right | spans right | tokens/s |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n",
+		fmt.Fprintf(b, "\n%d %% blanked:\n\n| strategy | calls a token | rows a token | filled | whole | against `%s` | tokens right | spans right | tokens/s |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
 			t.share, s.Curves[0].Strategies[0])
 		points, err := l.rows(ctx, b, s, t)
 		if err != nil {
@@ -52,7 +52,7 @@ func (l *lab) rows(ctx context.Context, b *strings.Builder, s section, t *task) 
 	if err != nil {
 		return nil, err
 	}
-	heldOut.row(b, t, "(held out)", "-", "-", &base.quality)
+	heldOut.row(b, t, "(held out)", nil, &base.quality)
 	points := make([][]point, len(s.Curves))
 	for i, c := range s.Curves {
 		for _, name := range c.Strategies {
@@ -64,9 +64,8 @@ func (l *lab) rows(ctx context.Context, b *strings.Builder, s section, t *task) 
 			if out == base {
 				against = nil
 			}
-			calls := float64(out.calls) / float64(t.blanks)
-			out.row(b, t, "`"+name+"`", fmt.Sprintf("%.3f", calls), fmt.Sprintf("%.0f", float64(t.blanks)/out.seconds), against)
-			points[i] = append(points[i], point{calls, out.mean(), percent(out.spans, t.spans)})
+			out.row(b, t, "`"+name+"`", out, against)
+			points[i] = append(points[i], point{float64(out.calls) / float64(t.blanks), out.mean(), percent(out.spans, t.spans)})
 		}
 	}
 	return points, nil

@@ -12,6 +12,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -31,14 +32,14 @@ func main() {
 	if len(os.Args) == 4 {
 		model = os.Args[3]
 	}
-	if err := write(context.Background(), os.Args[1], os.Args[2], model); err != nil {
+	if err := write(context.Background(), os.Args[1], os.Args[2], model, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "strategies:", err)
 		os.Exit(1)
 	}
 }
 
 // write makes the page that a file describes.
-func write(ctx context.Context, path, documents, dir string) error {
+func write(ctx context.Context, path, documents, dir string, progress io.Writer) error {
 	p, err := readPage(path)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -51,7 +52,7 @@ func write(ctx context.Context, path, documents, dir string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", documents, err)
 	}
-	l := &lab{page: p, model: model, outcomes: map[trial]*outcome{}, threads: runtime.NumCPU()}
+	l := &lab{page: p, model: model, outcomes: map[trial]*outcome{}, threads: runtime.NumCPU(), progress: progress}
 	for _, share := range p.Shares {
 		l.tasks = append(l.tasks, p.task(texts, share, model.Given))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type lab struct {
 	tasks    []*task // one a share
 	outcomes map[trial]*outcome
 	threads  int
+	progress io.Writer // a line a measurement
 }
 
 // trial names what was measured: nothing is decoded twice.
@@ -37,6 +39,7 @@ type trial struct {
 type outcome struct {
 	results []*decode.Result // by document
 	calls   int              // forward passes, summed over documents
+	rows    int              // rows of those passes
 	seconds float64
 	quality
 }
@@ -94,6 +97,7 @@ func (l *lab) measure(ctx context.Context, name string, t *task, temperature flo
 	err = engine.Run(ctx, docs, decider, func(r *decode.Result) error {
 		out.results[r.Document.Tag.(int)] = r
 		out.calls += r.ModelCalls
+		out.rows += r.Rows
 		return r.Err
 	})
 	if err != nil {
@@ -108,6 +112,7 @@ func (l *lab) measure(ctx context.Context, name string, t *task, temperature flo
 		return nil, err
 	}
 	l.outcomes[key] = out
+	fmt.Fprintf(l.progress, "%d %% blanked, temperature %g, %s: %.1f s\n", t.share, temperature, name, out.seconds)
 	return out, nil
 }
 
@@ -169,8 +174,14 @@ func (q *quality) against(base *quality) (difference, deviation float64) {
 	return mean * n / float64(q.tokenCount), sd * math.Sqrt(n) / float64(q.tokenCount)
 }
 
-// row is a line of a table; base is nil for what all others are held against.
-func (q *quality) row(b *strings.Builder, t *task, name, calls, speed string, base *quality) {
+// row is a line of a table: out is nil for documents that nobody filled, base for what all
+// others are held against.
+func (q *quality) row(b *strings.Builder, t *task, name string, out *outcome, base *quality) {
+	calls, rows, speed := "-", "-", "-"
+	if n := float64(t.blanks); out != nil {
+		calls, rows = fmt.Sprintf("%.3f", float64(out.calls)/n), fmt.Sprintf("%.1f", float64(out.rows)/n)
+		speed = fmt.Sprintf("%.0f", n/out.seconds)
+	}
 	difference := "-"
 	if base != nil {
 		d, sd := q.against(base)
@@ -179,7 +190,7 @@ func (q *quality) row(b *strings.Builder, t *task, name, calls, speed string, ba
 			difference = fmt.Sprintf("%+.3f", d)
 		}
 	}
-	fmt.Fprintf(b, "| %s | %s | %.3f | %.3f | %s | %.1f %% | %.1f %% | %s |\n", name, calls,
+	fmt.Fprintf(b, "| %s | %s | %s | %.3f | %.3f | %s | %.1f %% | %.1f %% | %s |\n", name, calls, rows,
 		q.filled/float64(t.blanks), q.mean(), difference, percent(q.tokens, t.blanks), percent(q.spans, t.spans), speed)
 }
 

@@ -63,7 +63,7 @@ var speed = regexp.MustCompile(`\| \d+ \|\n`)
 func TestPage(t *testing.T) {
 	path, docs := writeFiles(t, small, stories)
 	made := func() (page, plot string) {
-		if err := write(t.Context(), path, docs, ""); err != nil {
+		if err := write(t.Context(), path, docs, "", io.Discard); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(strings.TrimSuffix(path, ".yaml") + ".md")
@@ -88,10 +88,10 @@ func TestPage(t *testing.T) {
 	}
 	for share := range 2 {
 		greedy := rowsOf(page, "against `ar`")[share]
-		if len(greedy) != 4 || greedy[0][0] != "(held out)" || greedy[0][5] != "100.0 %" || greedy[0][6] != "100.0 %" {
+		if len(greedy) != 4 || greedy[0][0] != "(held out)" || greedy[0][6] != "100.0 %" || greedy[0][7] != "100.0 %" {
 			t.Errorf("the table has the rows %q", greedy)
 		}
-		if ar := greedy[1]; ar[1] != "1.000" || ar[4] != "-" {
+		if ar := greedy[1]; ar[1] != "1.000" || ar[5] != "-" {
 			t.Errorf("ar takes a call a token, and is what others are held against: %q", ar)
 		}
 		pairs := rowsOf(page, "sequential")[share]
@@ -214,7 +214,7 @@ func TestErrors(t *testing.T) {
 		strings.Replace(small, `random:size=8", as: ar`, `arr", as: `, 1): "unknown strategy",
 	} {
 		path, docs := writeFiles(t, text, stories)
-		if err := write(t.Context(), path, docs, ""); err == nil || !strings.Contains(err.Error(), want) {
+		if err := write(t.Context(), path, docs, "", io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
@@ -226,7 +226,7 @@ func TestErrors(t *testing.T) {
 		"{\n":                  "line 1: ",
 	} {
 		path, docs := writeFiles(t, small, text)
-		if err := write(t.Context(), path, docs, ""); err == nil || !strings.Contains(err.Error(), want) {
+		if err := write(t.Context(), path, docs, "", io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("documents %s: %v, want %q", text, err, want)
 		}
 	}
