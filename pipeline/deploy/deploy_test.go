@@ -3,6 +3,7 @@ package deploy
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -97,17 +98,7 @@ func TestDashboard(t *testing.T) {
 
 // What the services mount is there, and Prometheus looks for workers where they serve.
 func TestComposeWatchesWorkers(t *testing.T) {
-	var compose struct {
-		Services map[string]struct {
-			Image   string
-			Command []string
-			Volumes []string
-			Ports   []string
-		}
-	}
-	if err := yaml.Unmarshal(readFile(t, "../../docker-compose.yml"), &compose); err != nil {
-		t.Fatal(err)
-	}
+	compose := readCompose(t)
 	for _, name := range []string{"prometheus", "grafana", "producer"} {
 		s, ok := compose.Services[name]
 		if !ok || !regexp.MustCompile(`:v?\d+\.\d+\.\d+$`).MatchString(s.Image) {
@@ -150,9 +141,30 @@ type manifest struct {
 	Metadata struct{ Name string }
 	Data     map[string]string
 	Spec     struct {
-		Template struct {
-			Spec struct {
+		Selector    any    // of a Service the labels, of a StatefulSet matchLabels
+		ServiceName string `yaml:"serviceName"`
+		Ports       []struct {
+			Name string
+			Port int
+		}
+		VolumeClaimTemplates []struct{ Metadata struct{ Name string } } `yaml:"volumeClaimTemplates"`
+		Template             struct {
+			Metadata struct{ Labels, Annotations map[string]string }
+			Spec     struct {
+				SecurityContext struct {
+					FSGroup int `yaml:"fsGroup"`
+				} `yaml:"securityContext"`
+				Volumes []struct {
+					Name      string
+					ConfigMap struct{ Name string } `yaml:"configMap"`
+				}
 				Containers []struct {
+					Image string
+					Env   []struct{ Name string }
+					Ports []struct {
+						Name          string
+						ContainerPort int `yaml:"containerPort"`
+					}
 					Args         []string
 					VolumeMounts []struct {
 						Name      string
@@ -163,8 +175,9 @@ type manifest struct {
 				}
 			}
 		}
-		ScaleTargetRef struct{ Kind, Name string } `yaml:"scaleTargetRef"`
-		Triggers       []struct {
+		MaxReplicaCount int                         `yaml:"maxReplicaCount"`
+		ScaleTargetRef  struct{ Kind, Name string } `yaml:"scaleTargetRef"`
+		Triggers        []struct {
 			Type     string
 			Metadata map[string]string
 		}
@@ -177,14 +190,7 @@ type probe struct {
 
 // The manifest's configuration is a good one, and agrees with what scales and probes it.
 func TestKubernetes(t *testing.T) {
-	byKind := map[string]manifest{}
-	for doc := range strings.SplitSeq(string(readFile(t, "kubernetes.yaml")), "\n---\n") {
-		var m manifest
-		if err := yaml.Unmarshal([]byte(doc), &m); err != nil {
-			t.Fatal(err)
-		}
-		byKind[m.Kind] = m
-	}
+	byKind := readManifests(t)
 	c, err := config.Load(config.Source{
 		File: "job.yaml", Text: []byte(byKind["ConfigMap"].Data["job.yaml"]),
 		Lookup: func(name string) (string, bool) { return "a3-worker-0", name == "POD" },
@@ -218,4 +224,63 @@ func TestKubernetes(t *testing.T) {
 	if !strings.HasSuffix(c.Metrics.Address, ":9464") {
 		t.Errorf("metrics at %s", c.Metrics.Address)
 	}
+}
+
+// The objects find each other, by labels, names and ports; the image is the one that the
+// compose file builds, and its user may write what is mounted; and there are not more
+// workers than the compose file makes partitions.
+func TestKubernetesNames(t *testing.T) {
+	byKind := readManifests(t)
+	set, service := byKind["StatefulSet"].Spec, byKind["Service"]
+	pod := set.Template.Spec
+	worker := pod.Containers[0]
+	labels := fmt.Sprint(set.Template.Metadata.Labels)
+	if fmt.Sprint(service.Spec.Selector) != labels || fmt.Sprint(set.Selector) != "map[matchLabels:"+labels+"]" || set.ServiceName != service.Metadata.Name {
+		t.Errorf("labels %s, selectors %v and %v, service %s", labels, service.Spec.Selector, set.Selector, set.ServiceName)
+	}
+	if p := worker.Ports[0]; p.ContainerPort != 9464 || service.Spec.Ports[0].Port != 9464 || set.Template.Metadata.Annotations["prometheus.io/port"] != "9464" ||
+		worker.LivenessProbe.HTTPGet.Port != p.Name || worker.ReadinessProbe.HTTPGet.Port != p.Name {
+		t.Errorf("ports %+v and %+v", worker.Ports, service.Spec.Ports)
+	}
+	if len(worker.Env) != 1 || worker.Env[0].Name != "POD" { // the one that the configuration asks for
+		t.Errorf("variables %+v", worker.Env)
+	}
+	volumes := map[string]bool{}
+	for _, v := range pod.Volumes {
+		volumes[v.Name] = true
+		if name := v.ConfigMap.Name; name != "" && name != byKind["ConfigMap"].Metadata.Name {
+			t.Errorf("there is no ConfigMap %s", name)
+		}
+	}
+	for _, c := range set.VolumeClaimTemplates {
+		volumes[c.Metadata.Name] = true
+	}
+	for _, m := range worker.VolumeMounts {
+		if !volumes[m.Name] {
+			t.Errorf("there is no volume %s", m.Name)
+		}
+	}
+	compose := readCompose(t)
+	if image := compose.Services["worker"].Image; worker.Image != image || !strings.Contains(string(readFile(t, "Dockerfile")), "-t "+image+" ") {
+		t.Errorf("the image is %s, the compose file builds %s", worker.Image, image)
+	}
+	if user := fmt.Sprintf("USER %d:%[1]d\n", pod.SecurityContext.FSGroup); !strings.Contains(string(readFile(t, "Dockerfile")), user) {
+		t.Errorf("the image's user is not %q: it could not write the journal", user)
+	}
+	if partitions := compose.Services["topics"].Environment["PARTITIONS"]; fmt.Sprint(byKind["ScaledObject"].Spec.MaxReplicaCount) != partitions {
+		t.Errorf("%d workers share %s partitions", byKind["ScaledObject"].Spec.MaxReplicaCount, partitions)
+	}
+}
+
+func readManifests(t *testing.T) map[string]manifest {
+	t.Helper()
+	byKind := map[string]manifest{}
+	for doc := range strings.SplitSeq(string(readFile(t, "kubernetes.yaml")), "\n---\n") {
+		var m manifest
+		if err := yaml.Unmarshal([]byte(doc), &m); err != nil {
+			t.Fatal(err)
+		}
+		byKind[m.Kind] = m
+	}
+	return byKind
 }
