@@ -30,7 +30,7 @@ type Config struct {
 	model.Trained `yaml:",inline"` // what is trained of the model that the run starts from
 
 	// QueryInit is how the query embedding starts. Empty keeps that of the model that the
-	// run starts from, or is random if there is none.
+	// run starts from; a plain Llama, which has none, gets the mean of its token embeddings.
 	QueryInit model.QueryInit `yaml:"query_init" json:"query_init,omitempty"`
 
 	HeldOut   int `yaml:"held_out" json:"held_out"`     // documents kept from training for the losses by order, a tenth of all at most; of a topic, most that are measured

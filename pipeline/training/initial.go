@@ -90,7 +90,7 @@ func (r *run) copies(stage, step int) float64 {
 func (r *run) initQuery(m *model.Model, missing bool) error {
 	how := r.Config.QueryInit
 	if how == "" && missing {
-		how = model.QueryRandom
+		how = model.QueryMean // the best start that was measured: docs/results/adaptation.md
 	}
 	if how == "" {
 		return nil

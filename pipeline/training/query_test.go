@@ -2,6 +2,7 @@ package training_test
 
 import (
 	"errors"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -79,8 +80,12 @@ func TestQueryInit(t *testing.T) {
 	if slices.Max(random) <= 0 {
 		t.Errorf("random: %v", random)
 	}
+	mean := make([]float32, hidden)
+	for i := range embed {
+		mean[i%hidden] += embed[i] / float32(len(embed)/hidden)
+	}
 	for name, c := range map[string]struct{ got, want []float32 }{
-		"a plain Llama without a setting": {start(plain, ""), random},
+		"a plain Llama without a setting": {start(plain, ""), start(plain, model.QueryMean)},
 		"zero":                            {start(plain, model.QueryZero), make([]float32, hidden)},
 		"bos":                             {start(plain, model.QueryBOS), embed[bos*hidden : (bos+1)*hidden]},
 		"a trained one without a setting": {start(whole, ""), floats(t, whole, model.QueryEmbed)},
@@ -90,6 +95,11 @@ func TestQueryInit(t *testing.T) {
 			if d := c.got[i] - c.want[i]; d < -1e-10 || d > 1e-10 {
 				t.Errorf("%s: element %d is %v, want %v", name, i, c.got[i], c.want[i])
 			}
+		}
+	}
+	for i, got := range start(plain, "") { // which is stored in bfloat16
+		if want := mean[i]; math.Abs(float64(got-want)) > 0.01*math.Abs(float64(want))+1e-6 {
+			t.Errorf("mean: element %d is %v, that of the token embeddings %v", i, got, want)
 		}
 	}
 	_, err := newJob(t, t.TempDir(), func(j *training.Job) { j.Config.QueryInit = "modal" }).Run(t.Context())
