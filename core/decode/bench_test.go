@@ -126,6 +126,28 @@ func BenchmarkPrefix(b *testing.B) {
 	}
 }
 
+// BenchmarkDrafts fills 32 blanks of documents in drafts of five, drawn at temperature 1. It
+// reports processor time a token.
+func BenchmarkDrafts(b *testing.B) {
+	for _, shape := range shapes {
+		b.Run(shape.name, func(b *testing.B) {
+			p := model.NewParams(&shape.config)
+			p.Init(1, shape.config.Layers)
+			m := loaded(b, p, shape.config, kernels.Best(), kernels.Best().DefaultType())
+			o := DefaultOptions()
+			o.Greedy = false
+			e, docs := newEngine(b, m, o), benchDocuments(8, m.Config.Vocab)
+			before := cpuTime(b)
+			for b.Loop() {
+				if _, err := decodeAll(b.Context(), e, &speculative{k: 5}, docs); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(8*32*b.N), "cpu-µs/token")
+		})
+	}
+}
+
 // BenchmarkHead is what is done with the final rows of the 135M network: the product and
 // each way to choose tokens, with all columns of the observation or none.
 func BenchmarkHead(b *testing.B) {

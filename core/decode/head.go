@@ -162,7 +162,8 @@ func (h *head) finish() {
 		a := &h.asks[r]
 		h.unbias(a, r)
 		p, logit := a.proposal(), float64(a.logit)
-		p.LogProb = logit - a.own.Log()
+		p.log = a.own.Log()
+		p.LogProb = logit - p.log
 		if e.options.Regroup != RegroupPublished {
 			p.Prob = float32(math.Exp(logit-a.own.Max) / a.own.Sum)
 		}

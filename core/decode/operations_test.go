@@ -235,7 +235,7 @@ func sequential(t *testing.T, e *Engine, canvas *seq.Canvas, descending bool) []
 		propose(t, e, session)
 		session.draft.hidden = session.hidden
 		w := e.workers[0]
-		q := slices.Clone(w.distribution(session, position, w.draftRow(session, 0)))
+		q := slices.Clone(w.distribution(session, position, w.logits(e, w.draftRows(session, 0, 1), kernels.Rows{})))
 		digit := int(math.Pow(float64(v), float64(slices.Index(blanks, position))))
 		for token := range v {
 			next := &seq.Canvas{Tokens: slices.Clone(now.Tokens), Blank: slices.Clone(now.Blank)}
@@ -270,6 +270,51 @@ func TestGreedyDrafts(t *testing.T) {
 						t.Fatalf("%d calls for %d tokens", r.ModelCalls, len(r.Groups))
 					}
 				}
+			}
+		}
+	}
+}
+
+// Long drafts are judged a few positions at a time: drawing among one token, they give what
+// greedy filling gives, and the draft that has all but one right takes two rounds.
+func TestLongDrafts(t *testing.T) {
+	const blanks = 3*judgedRows + 5
+	for _, m := range append(models(t), broadModels(t)...) {
+		canvas := seq.NewCanvas(1, 2)
+		canvas.AppendBlank(blanks)
+		docs := []*Document{{Canvas: canvas}}
+		want, err := decodeAll(t.Context(), newEngine(t, m, DefaultOptions()), &planned{}, docs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		right := func(p int32) int32 {
+			if p == 2*judgedRows {
+				return (want[0].Tokens[p] + 1) % vocab
+			}
+			return want[0].Tokens[p]
+		}
+		for name, own := range map[string]func(int32) int32{
+			"own": right,
+			"some": func(p int32) int32 {
+				if p%3 == 0 {
+					return strategy.KeepToken
+				}
+				return right(p)
+			},
+		} {
+			o := DefaultOptions()
+			o.Greedy, o.TopK = false, 1
+			got, err := decodeAll(t.Context(), newEngine(t, m, o), &speculative{k: blanks, own: own}, docs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := got[0]
+			if r.Err != nil || !slices.Equal(r.Tokens, want[0].Tokens) {
+				t.Fatalf("%s, %s: %v (%v), want %v", m.Type, name, r.Tokens, r.Err, want[0].Tokens)
+			}
+			sameBits(t, "drafted", r.LogProb, want[0].LogProb)
+			if name == "own" && r.ModelCalls != 4 {
+				t.Errorf("%s: %d calls, want two rounds", m.Type, r.ModelCalls)
 			}
 		}
 	}

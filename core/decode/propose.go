@@ -19,7 +19,7 @@ type worker struct {
 
 	// To judge drafts.
 	target []float32    // [V]
-	row    kernels.Rows // one
+	rows   kernels.Rows // at most judgedRows
 }
 
 // Propose computes the wanted positions of all sessions, which must not be Done: one

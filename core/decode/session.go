@@ -79,6 +79,8 @@ type Proposal struct {
 	Entropy  float32 // nats
 	Margin   float32 // largest minus second largest probability
 	LogProb  float64 // of Token, always the model's own
+
+	log float64 // of the denominator of the model's own softmax
 }
 
 // Top is one of the likeliest tokens of a position.

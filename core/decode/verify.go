@@ -113,11 +113,7 @@ func (w *worker) judge(s *Session, final kernels.Rows, at int) {
 	known := len(s.sequence)
 	d.accepted, d.err = 0, nil
 	for j := range d.position {
-		row := kernels.Rows{}
-		if j > 0 {
-			row = final.Slice(at+j-1, at+j)
-		}
-		c, kept := w.settle(s, j, row)
+		c, kept := w.settle(s, j, final, at)
 		if d.err = c.check(); d.err != nil {
 			break
 		}
@@ -141,44 +137,42 @@ func (w *worker) judge(s *Session, final kernels.Rows, at int) {
 }
 
 // settle returns what comes to stand at the j-th position of a draft, and whether that is
-// the draft's token. row has the position's final query row, for j > 0.
-func (w *worker) settle(s *Session, j int, row kernels.Rows) (c chosen, kept bool) {
-	d, e := &s.draft, s.engine
-	c = chosen{position: d.position[j], token: d.token[j]}
-	if j == 0 && !d.own[0] {
-		c.logProb = d.first
-		return c, true
-	}
-	if j == 0 {
-		row = w.draftRow(s, 0)
-	}
-	kept = true
-	if e.options.Greedy { // p and q hold all their mass on one token
-		best := d.best
+// the draft's token. The query rows of the positions behind the first begin at row at of
+// final.
+func (w *worker) settle(s *Session, j int, final kernels.Rows, at int) (c chosen, kept bool) {
+	d := &s.draft
+	x, position := d.token[j], d.position[j]
+	switch {
+	case j == 0 && !d.own[0]:
+		return chosen{position, x, d.first}, true
+	case s.engine.options.Greedy: // p and q hold all their mass on one token
+		c = chosen{position, d.best, d.first}
 		if j > 0 {
-			best = s.proposal[j-1].Token
+			c.token, c.logProb = s.proposal[j-1].Token, s.proposal[j-1].LogProb
 		}
-		c.token, kept = best, best == c.token
-	} else {
-		c.token, kept = w.acceptOrDraw(s, j, row)
+		return c, c.token == x
+	case j == 0: // no more is known of q than was of p
+		row := w.draftRows(s, 0, 1)
+		token, kept := w.acceptOrDraw(s, 0, w.logits(s.engine, row, kernels.Rows{}), nil)
+		return chosen{position, token, w.ws.LogProb(row, 0, token)}, kept
 	}
-	if c.token >= 0 {
-		c.logProb = w.ws.LogProb(row, 0, c.token)
-	}
-	return c, kept
+	q, p := w.judged(s, j, final, at)
+	token, kept := w.acceptOrDraw(s, j, q, p)
+	return chosen{position, token, float64(q[token]) - s.proposal[j-1].log}, kept
 }
 
 // acceptOrDraw keeps the j-th token of a draft with probability min(1, q/p), or draws
-// from the residual.
-func (w *worker) acceptOrDraw(s *Session, j int, row kernels.Rows) (token int32, kept bool) {
+// from the residual. It is given the logits of both, [V]; p is not read of a token of the
+// strategy's own.
+func (w *worker) acceptOrDraw(s *Session, j int, qLogits, pLogits []float32) (token int32, kept bool) {
 	d := &s.draft
 	x, position := d.token[j], d.position[j]
 	key := s.key.With(uint64(position), uint64(s.steps))
-	w.target = append(w.target[:0], w.distribution(s, position, row)...)
+	w.target = append(w.target[:0], w.distribution(s, position, qLogits)...)
 	q := w.target
 	var p []float32 // nil = all mass on x
 	if !d.own[j] {
-		p = w.distribution(s, position, w.draftRow(s, j))
+		p = w.distribution(s, position, pLogits)
 	}
 	px := 1.0
 	if p != nil {
@@ -206,25 +200,60 @@ func (w *worker) acceptOrDraw(s *Session, j int, row kernels.Rows) (token int32,
 // residual replaces q[i] by what p leaves of it.
 func (*worker) residual(q, p []float32, i int) { q[i] = max(q[i]-p[i], 0) }
 
-// draftRow returns the final row of the j-th position of a draft at its proposal.
-func (w *worker) draftRow(s *Session, j int) kernels.Rows {
+// draftRows returns the final rows of positions of a draft at its proposal, from the
+// first to before the last.
+func (w *worker) draftRows(s *Session, first, last int) kernels.Rows {
 	m := s.engine.model
 	n := m.Config.Hidden
-	w.row.Resize(m.Type, 1, n)
-	m.Kernels().Convert(w.row, kernels.NewMat(s.draft.hidden[j*n:(j+1)*n], 1, n))
-	return w.row
+	w.rows.Resize(m.Type, last-first, n)
+	m.Kernels().Convert(w.rows, kernels.NewMat(s.draft.hidden[first*n:last*n], last-first, n))
+	return w.rows
+}
+
+// judgedRows is how many positions of a draft are judged with one product: both sides of
+// them are wholeRows.
+const judgedRows = wholeRows / 2
+
+// judged returns the logits of the j-th position of a draft, j > 0, given the tokens before
+// it and at its proposal, [V] each. They are valid until the next position is judged. What
+// takes long is reading the weights: the next positions, which may never be judged, are
+// computed along with the first.
+func (w *worker) judged(s *Session, j int, final kernels.Rows, at int) (q, p []float32) {
+	i := (j - 1) % judgedRows
+	first := j - i
+	n := min(judgedRows, len(s.draft.position)-first)
+	if i == 0 {
+		w.logits(s.engine, final.Slice(at+first-1, at+first-1+n), w.draftRows(s, first, first+n))
+	}
+	vocab := s.engine.model.Config.Vocab
+	return w.whole[i*vocab : (i+1)*vocab], w.whole[(n+i)*vocab : (n+i+1)*vocab]
+}
+
+// logits returns the logits of rows over the whole vocabulary, those of a and then those of
+// b, [rows, V]: w.whole, until it is used again.
+func (w *worker) logits(e *Engine, a, b kernels.Rows) []float32 {
+	c := &e.model.Config
+	w.whole = slices.Grow(w.whole[:0], (a.N+b.N)*c.Vocab)[:(a.N+b.N)*c.Vocab]
+	for chunk := range c.Chunks() {
+		at := w.whole
+		for _, rows := range []kernels.Rows{a, b} {
+			if rows.N == 0 {
+				continue
+			}
+			logits, first := w.ws.Chunk(rows, chunk)
+			for r := range rows.N {
+				copy(at[first:], logits.Row(r))
+				at = at[c.Vocab:]
+			}
+		}
+	}
+	return w.whole
 }
 
 // distribution returns the probabilities from which the engine draws at a position, [V]:
-// those of a final row after bans, bias, temperature and filters. It is valid until the
+// those of its logits after bans, bias, temperature and filters. It is valid until the
 // next call.
-func (w *worker) distribution(s *Session, position int32, row kernels.Rows) []float32 {
-	vocab := s.engine.model.Config.Vocab
-	w.whole = slices.Grow(w.whole[:0], vocab)[:vocab]
-	for c := range s.engine.model.Config.Chunks() {
-		logits, first := w.ws.Chunk(row, c)
-		copy(w.whole[first:], logits.Row(0))
-	}
+func (w *worker) distribution(s *Session, position int32, logits []float32) []float32 {
 	a := ask{session: s, allow: s.doc.Allow[position], bias: s.biasAt(position)}
-	return w.sampler.fromLogits(&a, w.whole)
+	return w.sampler.fromLogits(&a, logits)
 }
