@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/any-order/a3/connectors"
 )
+
+// coordinatorWait is how long to wait before a coordinator is asked for again.
+const coordinatorWait = 200 * time.Millisecond
 
 // Begin connects and returns where the group begins in each partition of the topics: at its
 // commit, else where Start says. It does not join the group. As SourceOptions.From these
@@ -68,8 +72,8 @@ func standing(ctx context.Context, o SourceOptions) (b bounds, from map[place]in
 		if b, err = lookUp(ctx, admin, o.Topics); err != nil {
 			return err
 		}
-		commits, err := admin.FetchOffsetsForTopics(ctx, o.Group, o.Topics...)
-		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // a group that has never been has no commits
+		commits, err := commitsOf(ctx, admin, o.Group, o.Topics)
+		if err != nil {
 			return fmt.Errorf("look up the commits of group %s: %w", o.Group, err)
 		}
 		from = make(map[place]int64, len(b.end))
@@ -88,4 +92,25 @@ func standing(ctx context.Context, o SourceOptions) (b bounds, from map[place]in
 		return nil
 	})
 	return b, from, err
+}
+
+// commitsOf returns what a group has committed of topics; a group that has never been has
+// nothing. It asks again for as long as the group has no coordinator: on a new cluster the
+// topic in which commits are kept is only made when somebody first asks for them, and the
+// client has given up by then.
+func commitsOf(ctx context.Context, admin *kadm.Client, group string, topics []string) (kadm.OffsetResponses, error) {
+	for {
+		commits, err := admin.FetchOffsetsForTopics(ctx, group, topics...)
+		switch {
+		case errors.Is(err, kerr.GroupIDNotFound):
+			return commits, nil
+		case !errors.Is(err, kerr.CoordinatorNotAvailable) && !errors.Is(err, kerr.CoordinatorLoadInProgress) && !errors.Is(err, kerr.NotCoordinator):
+			return commits, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(coordinatorWait):
+		}
+	}
 }

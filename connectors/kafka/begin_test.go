@@ -1,9 +1,14 @@
 package kafka
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // A group begins at its commits, else where the options say; nobody joins it.
@@ -65,4 +70,23 @@ func TestExtents(t *testing.T) {
 			t.Errorf("begins at %v, %v", from, err)
 		}
 	})
+}
+
+// On a new cluster a group has no coordinator for some seconds, and the client gives up.
+func TestBeginWaitsForTheCoordinator(t *testing.T) {
+	b := newBroker(t)
+	topic := b.topic(t, 1)
+	o := DefaultSourceOptions()
+	o.Brokers, o.Topics, o.Group = b.addrs, []string{topic}, "new"
+	o.Client = []kgo.Opt{kgo.RequestRetries(0)}
+	const refusals = 3
+	b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Err: kerr.CoordinatorNotAvailable, Count: refusals})
+	from, err := Begin(bounded(t), o)
+	if err != nil || len(from) != 1 {
+		t.Errorf("begins at %v, %v", from, err)
+	}
+	b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Err: kerr.GroupAuthorizationFailed, Count: 1})
+	if _, err := Begin(bounded(t), o); !errors.Is(err, kerr.GroupAuthorizationFailed) {
+		t.Errorf("without permission: %v", err)
+	}
 }
