@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -16,25 +17,64 @@ import (
 	"github.com/any-order/a3/pipeline/models"
 )
 
-// timed sums the time that the engine waits for a strategy.
-type timed struct {
-	strategy.Strategy
-	steps []time.Duration
+// waits are the times that the engine waits for a strategy, a call each.
+type waits []time.Duration
+
+func (w *waits) since(start time.Time) { *w = append(*w, time.Since(start)) }
+
+func (w waits) sum() (all time.Duration) {
+	for _, d := range w {
+		all += d
+	}
+	return all
 }
 
-func (s *timed) Next(ctx context.Context, obs *strategy.Observation) (*strategy.Decision, error) {
-	start := time.Now()
-	defer func() { s.steps = append(s.steps, time.Since(start)) }()
+func (w waits) median() time.Duration {
+	slices.Sort(w)
+	return w[len(w)/2]
+}
+
+// timedSteps notes the waits for decisions, timedPlans those for plans.
+type (
+	timedSteps struct {
+		strategy.Strategy
+		waits *waits
+	}
+	timedPlans struct {
+		strategy.Planner
+		waits *waits
+	}
+)
+
+func (s timedSteps) Next(ctx context.Context, obs *strategy.Observation) (*strategy.Decision, error) {
+	defer s.waits.since(time.Now())
 	return s.Strategy.Next(ctx, obs)
+}
+
+func (s timedPlans) Plan(ctx context.Context, docs []strategy.Document) ([]strategy.Plan, error) {
+	defer s.waits.since(time.Now())
+	return s.Planner.Plan(ctx, docs)
 }
 
 // BenchmarkStrategyShare is the part of decoding that a strategy in a process of its own
 // takes, beyond the same in this process: the embedded model, 64 documents with 32 open
-// positions each, jobs interleaved.
+// positions each, jobs interleaved. confidence decides step by step, random plans.
 //
 //	go test -run - -bench StrategyShare ./pipeline/cli
 func BenchmarkStrategyShare(b *testing.B) {
-	l, err := models.Load(b.Context(), "", kernels.Best(), kernels.Float32)
+	types := []kernels.Type{kernels.Float32}
+	if best := kernels.Best().DefaultType(); best != kernels.Float32 {
+		types = append(types, best)
+	}
+	for _, compute := range types {
+		for _, name := range []string{"confidence", "random"} {
+			b.Run(fmt.Sprintf("%s/%s", compute, name), func(b *testing.B) { benchmarkShare(b, compute, name) })
+		}
+	}
+}
+
+func benchmarkShare(b *testing.B, compute kernels.Type, name string) {
+	l, err := models.Load(b.Context(), "", kernels.Best(), compute)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -53,8 +93,8 @@ func BenchmarkStrategyShare(b *testing.B) {
 		canvas.AppendKnown(int32(300 + i))
 		canvas.AppendBlank(1)
 	}
-	job := func(inProcess bool) (wait, total time.Duration, steps []time.Duration) {
-		p, err := host.Open(b.Context(), "confidence", host.Options{
+	job := func(inProcess bool) (w waits, total time.Duration) {
+		p, err := host.Open(b.Context(), name, host.Options{
 			Self:     host.Command{Path: host.SelfPath(self), Args: []string{"serve-plugin"}},
 			Builtins: builtin.List(), InProcess: inProcess, Vocab: int32(l.Model.Config.Vocab),
 		})
@@ -67,27 +107,26 @@ func BenchmarkStrategyShare(b *testing.B) {
 			docs <- &decode.Document{Key: key, Canvas: canvas}
 		}
 		close(docs)
-		s := &timed{Strategy: p.Strategy()}
+		var decider decode.Decider
+		if plan := p.Planner(); plan != nil {
+			decider = timedPlans{plan, &w}
+		} else {
+			decider = timedSteps{p.Strategy(), &w}
+		}
 		start := time.Now()
-		if err := engine.Run(b.Context(), docs, s, func(r *decode.Result) error { return r.Err }); err != nil {
+		if err := engine.Run(b.Context(), docs, decider, func(r *decode.Result) error { return r.Err }); err != nil {
 			b.Fatal(err)
 		}
-		total = time.Since(start)
-		for _, d := range s.steps {
-			wait += d
-		}
-		return wait, total, s.steps
+		return w, time.Since(start)
 	}
-	var there, here, all time.Duration
-	var process, local []time.Duration
+	var process, local waits
+	var all time.Duration
 	for b.Loop() {
-		wait, total, steps := job(false)
-		there, all, process = there+wait, all+total, append(process, steps...)
-		wait, _, steps = job(true)
-		here, local = here+wait, append(local, steps...)
+		w, total := job(false)
+		process, all = append(process, w...), all+total
+		w, _ = job(true)
+		local = append(local, w...)
 	}
-	slices.Sort(process)
-	slices.Sort(local)
-	b.ReportMetric(100*float64(there-here)/float64(all), "%/decoding")
-	b.ReportMetric(float64((process[len(process)/2]-local[len(local)/2]).Nanoseconds())/1e3, "µs/step(overhead)")
+	b.ReportMetric(100*float64(process.sum()-local.sum())/float64(all), "%/decoding")
+	b.ReportMetric(float64((process.median()-local.median()).Nanoseconds())/1e3, "µs/call(overhead)")
 }
