@@ -80,11 +80,13 @@ func SelfPath(executable string) string {
 }
 
 // DefaultAllowEnv returns the names of the variables that plugins see unless told
-// otherwise: what programs need to find their parts and their language.
+// otherwise: what programs need to find their parts and their language, and what the race
+// detector of one that is tested with it should do.
 func DefaultAllowEnv() []string {
 	return []string{
 		"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
 		"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT",
+		"GORACE",
 	}
 }
 
